@@ -1,0 +1,1 @@
+"""Atelier: composition, domain and provider clients. The layers stand in docs/architecture.md."""

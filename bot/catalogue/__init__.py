@@ -1,0 +1,1 @@
+"""Models, capabilities, limits and prices as data."""

@@ -1,0 +1,66 @@
+"""The models as data: what each can do, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ChatProtocol(StrEnum):
+    RESPONSES = "responses"
+    """`POST /v1/responses` (provider-docs 000)."""
+    CHAT_COMPLETIONS = "chat_completions"
+    """`POST /v1/chat/completions` (provider-docs 002, 003)."""
+
+
+class InputKind(StrEnum):
+    """What a model reads beside text."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    FILE = "file"
+    """PDF and other documents."""
+
+
+class Feature(StrEnum):
+    """What a request may ask for; some exclude each other (trap 10)."""
+
+    SEARCH = "search"
+    FUNCTIONS = "functions"
+    JSON_SCHEMA = "json_schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPrice:
+    """µcr per token, which is the document's credits per million tokens."""
+
+    input_ucr: int
+    output_ucr: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatModel:
+    """One chat model; `search_tool` is the provider's name for its web search."""
+
+    id: str
+    label: str
+    provider: str
+    protocol: ChatProtocol
+    context_tokens: int
+    inputs: frozenset[InputKind]
+    features: frozenset[Feature]
+    exclusive: tuple[frozenset[Feature], ...]
+    search_tool: str | None
+    efforts: tuple[str, ...]
+    default_effort: str
+    price: TokenPrice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """`multiplier_ppm`: what members pay, in millionths of the provider's cost."""
+
+    chat_models: dict[str, ChatModel]
+    default_chat_model: str
+    multiplier_ppm: int

@@ -1,0 +1,1 @@
+"""The chat: one turn from question to settled answer."""

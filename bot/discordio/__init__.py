@@ -1,0 +1,1 @@
+"""The edge to Discord: client, streaming, delivery, rendering."""

@@ -1,0 +1,320 @@
+"""Everything that can go wrong above storage. Facts only; the words stand in `bot/text`.
+
+    AtelierError
+    ├── InvalidInput
+    │   ├── PromptEmpty
+    │   ├── PromptTooLong
+    │   ├── AttachmentTooLarge
+    │   ├── AttachmentUnsupported
+    │   ├── TooManyAttachments
+    │   ├── ModelUnknown
+    │   ├── RequestInvalid
+    │   └── AmountInvalid
+    ├── Refused
+    │   ├── PermissionMissing
+    │   ├── BotPermissionMissing
+    │   ├── NotOwner
+    │   ├── GuildOnly
+    │   ├── SelfGrant
+    │   ├── TooManyTurns
+    │   └── TurnOver
+    ├── ProviderError
+    │   ├── ProviderRejected
+    │   ├── InvalidApiKey
+    │   ├── ProviderCreditsExhausted
+    │   ├── IpNotAllowed
+    │   ├── InsufficientPermissions
+    │   ├── ModelNotFound
+    │   ├── TaskNotFound
+    │   ├── RateLimited
+    │   ├── SpendLimitExceeded
+    │   ├── ProviderInternalError
+    │   ├── UpstreamError
+    │   ├── ContentRefused
+    │   ├── ProviderUnreachable
+    │   ├── AnswerLost
+    │   ├── AnswerMalformed
+    │   ├── StreamCut
+    │   └── StreamStalled
+    ├── SettingsInvalid
+    ├── CatalogueInvalid
+    └── Unexpected
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class AtelierError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+# --- What a member can mend ------------------------------------------------------------------
+
+
+class InvalidInput(AtelierError):
+    """What was typed or attached cannot be used; it cost nothing."""
+
+
+class PromptEmpty(InvalidInput):
+    """Neither words nor an attachment."""
+
+
+class PromptTooLong(InvalidInput):
+    def __init__(self, *, length: int, limit: int) -> None:
+        super().__init__(f"{length} > {limit} characters")
+        self.length = length
+        self.limit = limit
+
+
+class AttachmentTooLarge(InvalidInput):
+    def __init__(self, *, filename: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{filename}: {size_bytes} > {limit_bytes} bytes")
+        self.filename = filename
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class AttachmentUnsupported(InvalidInput):
+    """The model does not read this kind of file; `accepted` names the kinds it does."""
+
+    def __init__(
+        self, *, filename: str, content_type: str, model: str, accepted: tuple[str, ...]
+    ) -> None:
+        super().__init__(f"{filename} ({content_type}) for {model}")
+        self.filename = filename
+        self.content_type = content_type
+        self.model = model
+        self.accepted = accepted
+
+
+class TooManyAttachments(InvalidInput):
+    def __init__(self, *, count: int, limit: int) -> None:
+        super().__init__(f"{count} > {limit}")
+        self.count = count
+        self.limit = limit
+
+
+class ModelUnknown(InvalidInput):
+    def __init__(self, *, model: str, known: tuple[str, ...]) -> None:
+        super().__init__(model)
+        self.model = model
+        self.known = known
+
+
+class RequestInvalid(InvalidInput):
+    """Our own check before the network: `field` names the provider's field (providers.md)."""
+
+    def __init__(self, *, model: str, field: str, rule: str) -> None:
+        super().__init__(f"{model}: {field}: {rule}")
+        self.model = model
+        self.field = field
+        self.rule = rule
+
+
+class AmountInvalid(InvalidInput):
+    """Whole credits between `low` and `high` were asked for."""
+
+    def __init__(self, *, given: str, low: int, high: int) -> None:
+        super().__init__(f"{given!r} not in {low}…{high}")
+        self.given = given
+        self.low = low
+        self.high = high
+
+
+# --- What a rule forbids -----------------------------------------------------------------------
+
+
+class Refused(AtelierError):
+    """A rule of the server or of ours says no; it cost nothing."""
+
+
+class PermissionMissing(Refused):
+    """The member lacks a permission (Discord's name, such as `manage_guild`)."""
+
+    def __init__(self, *, permission: str) -> None:
+        super().__init__(permission)
+        self.permission = permission
+
+
+class BotPermissionMissing(Refused):
+    """The bot itself lacks a permission in this channel."""
+
+    def __init__(self, *, permission: str) -> None:
+        super().__init__(permission)
+        self.permission = permission
+
+
+class NotOwner(Refused):
+    """A button that belongs to somebody else."""
+
+
+class GuildOnly(Refused):
+    """Only makes sense in a server."""
+
+
+class SelfGrant(Refused):
+    """Staff may not change their own credits, unless they own the server (F-142)."""
+
+
+class TooManyTurns(Refused):
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(str(limit))
+        self.limit = limit
+
+
+class TurnOver(Refused):
+    """Stop was pressed on an answer that has already ended."""
+
+
+# --- What the provider said, or failed to say ---------------------------------------------------
+
+
+class ProviderError(AtelierError):
+    """One answer of a provider. `code` is its own word, for logs; never shown to a member."""
+
+    def __init__(self, *, provider: str, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(f"{provider}: {status} {code}")
+        self.provider = provider
+        self.status = status
+        self.code = code
+
+
+class ProviderRejected(ProviderError):
+    """400 invalid_request / invalid_parameter; `field` when the answer names one (F-30)."""
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        status: int | None = None,
+        code: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(provider=provider, status=status, code=code)
+        self.field = field
+
+
+class InvalidApiKey(ProviderError):
+    """401: malformed, disabled or deleted key, or a banned account (F-31)."""
+
+
+class ProviderCreditsExhausted(ProviderError):
+    """402: the operator's balance is empty (F-32)."""
+
+
+class IpNotAllowed(ProviderError):
+    """403: the key has an allowlist and we are not on it (F-33)."""
+
+
+class InsufficientPermissions(ProviderError):
+    """403 of the OpenAI video format: the key may not do this."""
+
+
+class ModelNotFound(ProviderError):
+    """404 by code: the model is gone or inactive (F-34)."""
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        status: int | None = None,
+        code: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(provider=provider, status=status, code=code)
+        self.model = model
+
+
+class TaskNotFound(ProviderError):
+    """404 by code: no such task (F-35)."""
+
+
+class RateLimited(ProviderError):
+    """429 rate_limit_exceeded; `retry_after_s` when the answer says (F-36)."""
+
+    def __init__(
+        self,
+        *,
+        provider: str,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(provider=provider, status=status, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class SpendLimitExceeded(ProviderError):
+    """429 spend_limit_exceeded: only time or the operator helps (F-37)."""
+
+
+class ProviderInternalError(ProviderError):
+    """500, or an undocumented 5xx (F-38, F-41)."""
+
+
+class UpstreamError(ProviderError):
+    """503 upstream_error: an outage *or* prohibited content *or* a parameter (F-40)."""
+
+
+class ContentRefused(ProviderError):
+    """The provider names content rules as the reason (content_filter, refusal)."""
+
+
+class ProviderUnreachable(ProviderError):
+    """No connection was ever made: DNS, refused, TLS, connect timeout (F-45)."""
+
+
+class AnswerLost(ProviderError):
+    """The request left and no answer came: timeout, reset (F-46)."""
+
+
+class AnswerMalformed(ProviderError):
+    """The answer is not what the protocol says: HTML, broken JSON, wrong shape (F-41, F-58)."""
+
+
+class StreamCut(ProviderError):
+    """The stream ended without a terminal event (F-57, trap 17)."""
+
+
+class StreamStalled(ProviderError):
+    """No byte came for `idle_s` seconds (F-60)."""
+
+    def __init__(self, *, provider: str, idle_s: float) -> None:
+        super().__init__(provider=provider)
+        self.idle_s = idle_s
+
+
+# --- What the operator can mend -------------------------------------------------------------------
+
+
+class Problem(TypedDict):
+    """One mistake in the settings or the catalogue: where, and what is wrong."""
+
+    where: str
+    what: str
+
+
+class SettingsInvalid(AtelierError):
+    """All mistakes at once; the process ends with exit code 78."""
+
+    def __init__(self, *, problems: list[Problem]) -> None:
+        super().__init__(f"{len(problems)} problem(s)")
+        self.problems = problems
+
+
+class CatalogueInvalid(AtelierError):
+    """All mistakes of a `models.toml` at once."""
+
+    def __init__(self, *, problems: list[Problem]) -> None:
+        super().__init__(f"{len(problems)} problem(s)")
+        self.problems = problems
+
+
+class Unexpected(AtelierError):
+    """A bug of ours; the cause is chained and logged under `reference`."""
+
+    def __init__(self, *, reference: str) -> None:
+        super().__init__(reference)
+        self.reference = reference

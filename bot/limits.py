@@ -1,0 +1,62 @@
+"""Every bound of the bot, each with its reason. Units stand at the end of the names."""
+
+from __future__ import annotations
+
+# --- Discord (reliability.md 1.4, discord.md) -------------------------------------------------
+MESSAGE_CHARS_MAX = 2_000
+"""Discord's limit for a bot's message (the OpenAPI file's 4,000 is for Nitro users)."""
+EDIT_INTERVAL_S = 1.2
+"""Between two edits in one channel: Discord allows 5 per 5 s, and other edits need their room."""
+PLACEHOLDER_DELAY_S = 1.0
+"""After this long without a word from the model the member sees that we are at work."""
+AUTOCOMPLETE_CHOICES_MAX = 25
+"""Discord's limit."""
+
+# --- Chat ------------------------------------------------------------------------------------
+PROMPT_CHARS_MAX = 20_000
+"""Far above a Discord message (2,000) or option (6,000); bounds what we store and estimate."""
+ATTACHMENTS_MAX = 10
+"""Discord's own limit per message."""
+ATTACHMENT_BYTES_MAX = 20 * 1024 * 1024
+"""The providers fetch attachments themselves; larger ones time out there."""
+HISTORY_TOKENS_MAX = 12_000
+"""Window resent with each turn: at 300 µcr per token about 3.6 credits at worst."""
+HISTORY_TURNS_MAX = 40
+"""Bounds the query as well as the prompt."""
+OUTPUT_TOKENS_HELD = 4_096
+"""First hold for the answer; extended in steps while it streams (asks.md 3.3)."""
+OUTPUT_TOKENS_FLOOR = 256
+"""A member who cannot hold even this much could not get a useful answer."""
+OUTPUT_TOKENS_STEP = 2_048
+"""One extension of a running hold."""
+OUTPUT_TOKENS_MAX = 32_768
+"""Where we end an answer whatever the member can pay: nobody reads further in Discord."""
+TOOL_ROUNDS_MAX = 4
+"""Requests within one turn; a model that still calls tools then is answered without them."""
+TURNS_PER_USER_MAX = 3
+"""Answers one member may have running at once."""
+CHANNEL_SEARCH_MESSAGES_MAX = 200
+"""Two pages of Discord's history per search."""
+
+# --- Provider HTTP (providers.md) --------------------------------------------------------------
+CONNECT_TIMEOUT_S = 5.0
+"""A connection that did not form by then is safe to try again."""
+STREAM_IDLE_TIMEOUT_S = 60.0
+"""F-60: a stream without a byte for this long is cut."""
+STREAM_TOTAL_TIMEOUT_S = 600.0
+"""The whole answer; reasoning models at xhigh take minutes."""
+SSE_LINE_BYTES_MAX = 4 * 1024 * 1024
+"""`response.completed` repeats the whole text on one line (trap 21)."""
+JSON_BODY_BYTES_MAX = 8 * 1024 * 1024
+"""Largest JSON answer that we read."""
+GET_ATTEMPTS_MAX = 4
+"""Reads may be repeated; creates and streams never are."""
+
+# --- Credits -----------------------------------------------------------------------------------
+GRANT_CREDITS_MAX = 1_000_000
+"""product.md, /quota."""
+HISTORY_LINES_MAX = 10
+"""Lines of `/credits history`: what a phone shows without scrolling."""
+
+assert OUTPUT_TOKENS_FLOOR < OUTPUT_TOKENS_HELD < OUTPUT_TOKENS_MAX
+assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S

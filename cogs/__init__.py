@@ -1,0 +1,1 @@
+"""Thin Discord faces, one file per feature."""

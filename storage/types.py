@@ -1,0 +1,162 @@
+"""Words and units of the ledger and of the conversation history.
+
+Money is whole micro-credits (`_ucr`): 1 credit = 1,000,000 µcr, in which every listed price is
+exact. Times are Unix microseconds (`_us`) and always arrive as arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+UCR_PER_CREDIT = 1_000_000
+
+
+class BucketKind(StrEnum):
+    """Where the credits of a bucket came from."""
+
+    ALLOWANCE = "allowance"
+    """The daily allowance; its credits end with the window."""
+    GRANT = "grant"
+    """Given by staff; no end."""
+
+
+class HoldState(StrEnum):
+    """A hold is left exactly once."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    VOIDED = "voided"
+
+
+class TurnState(StrEnum):
+    """A turn is part of the history only when FINISHED."""
+
+    PENDING = "pending"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+
+
+class Cause(StrEnum):
+    """Why a hold ended: the closed list of asks.md 3.3; nothing is returned without one."""
+
+    ANSWERED = "answered"
+    """The provider reached its terminal event."""
+    HOLD_EXHAUSTED = "hold_exhausted"
+    """We ended the answer because no more could be held; what was shown is paid."""
+    PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_ERROR = "provider_error"
+    STREAM_UNFINISHED = "stream_unfinished"
+    CANCELLED = "cancelled"
+    """Cancelled before the provider was asked."""
+    INTERRUPTED = "interrupted"
+    """The process ended in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """A member's credits per day: the amount, and the time zone in which the day turns."""
+
+    amount_ucr: int
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketView:
+    """One bucket with credits left; `ends_us` is None when it has no end."""
+
+    kind: BucketKind
+    available_ucr: int
+    held_ucr: int
+    ends_us: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What a member has: spendable now, and reserved for running work."""
+
+    available_ucr: int
+    held_ucr: int
+    buckets: tuple[BucketView, ...]
+    allowance_resets_us: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Credits reserved for one piece of work, named by its `reference`."""
+
+    reference: str
+    user_id: int
+    amount_ucr: int
+    state: HoldState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a hold ended, and what the member has left (`available_ucr`, after it)."""
+
+    charged_ucr: int
+    returned_ucr: int
+    loss_ucr: int
+    available_ucr: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One line of a member's account, as shown by `/credits history`; spending is negative."""
+
+    id: int
+    at_us: int
+    kind: str
+    delta_ucr: int
+    actor_id: int | None
+    reason: str | None
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAttachment:
+    """An attachment of a past turn. Discord's addresses expire, so only its name goes on."""
+
+    filename: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastTurn:
+    """One finished turn of a channel's history: who asked what, and the answer."""
+
+    author_id: int
+    author_name: str
+    question: str
+    attachments: tuple[StoredAttachment, ...]
+    answer: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTurn:
+    """A turn about to be asked; `reference` is the Discord message's or interaction's own key."""
+
+    reference: str
+    channel_id: int
+    guild_id: int | None
+    author_id: int
+    author_name: str
+    model: str
+    question: str
+    attachments: tuple[StoredAttachment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTurn:
+    """A turn that a former process left pending; `message_id` is its answer so far, if any."""
+
+    reference: str
+    channel_id: int
+    author_id: int
+    message_id: int | None
+
+
+JsonObject = dict[str, Any]
