@@ -1,0 +1,60 @@
+# Every target is self-sufficient on a machine with Python >= 3.11 (with venv), make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEVELOPMENT := $(VENV)/.development
+UV_VERSION := 0.13.8
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
+
+.PHONY: help install run test check format lock clean
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The interpreter is checked first: an old python3 would fail later with a riddle.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Atelier needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "python3 has no venv module. On Debian: apt install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(RUNTIME): requirements.lock | $(BIN)/python
+	@echo "Installing what the bot needs into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.lock | $(BIN)/python
+	@echo "Installing what the tests need into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@ $(RUNTIME)
+
+install: $(DEVELOPMENT) ## everything for developing, into .venv
+
+run: $(RUNTIME) ## start the bot; without DISCORD_TOKEN, the sandbox at http://127.0.0.1:8700
+	@exec $(BIN)/python -m sandbox auto
+
+test: $(DEVELOPMENT) ## all tests
+	$(BIN)/python -m pytest
+
+check: $(DEVELOPMENT) ## lint, types, layers, documentation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_architecture.py
+
+format: $(DEVELOPMENT) ## format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: | $(BIN)/python ## pin the newest allowed versions with hashes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(LOCK) --upgrade --extra speed -o requirements.lock
+	$(LOCK) --upgrade --all-extras -o requirements-dev.lock
+
+clean: ## remove .venv and caches, never data
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
