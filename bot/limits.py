@@ -52,6 +52,16 @@ JSON_BODY_BYTES_MAX = 8 * 1024 * 1024
 GET_ATTEMPTS_MAX = 4
 """Reads may be repeated; creates and streams never are."""
 
+# --- Our own HTTP listener (reliability.md 3.5) ---------------------------------------------------
+WEB_BODY_BYTES_MAX = 64 * 1024
+"""C-10: far above any callback, far below what would hurt."""
+WEB_IDLE_TIMEOUT_S = 5.0
+"""F-130: a connection without a whole request is closed."""
+WEB_SHUTDOWN_TIMEOUT_S = 5.0
+"""Requests in flight at the end are this short."""
+HEALTH_TIMEOUT_S = 4.0
+"""Below the five seconds that the image gives its health check."""
+
 # --- Credits -----------------------------------------------------------------------------------
 GRANT_CREDITS_MAX = 1_000_000
 """product.md, /quota."""
