@@ -17,6 +17,7 @@ class WebServer:
             access_log=None,  # C-3: paths will carry callback secrets.
             # F-130: aiohttp would keep an idle or half-sent request for an hour.
             keepalive_timeout=WEB_IDLE_TIMEOUT_S,
+            shutdown_timeout=WEB_SHUTDOWN_TIMEOUT_S,
         )
         self._host = host
         self._port = port
@@ -24,9 +25,7 @@ class WebServer:
     async def start(self) -> int:
         """Listen; return the port. Raises `SettingsInvalid` when the address cannot be had."""
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self._host, self._port, shutdown_timeout=WEB_SHUTDOWN_TIMEOUT_S
-        )
+        site = web.TCPSite(self._runner, self._host, self._port)
         try:
             await site.start()
         except OSError as error:
