@@ -17,7 +17,8 @@
     │   ├── GuildOnly
     │   ├── SelfGrant
     │   ├── TooManyTurns
-    │   └── TurnOver
+    │   ├── TurnOver
+    │   └── Restarting
     ├── ProviderError
     │   ├── ProviderRejected
     │   ├── InvalidApiKey
@@ -166,6 +167,10 @@ class TooManyTurns(Refused):
 
 class TurnOver(Refused):
     """Stop was pressed on an answer that has already ended."""
+
+
+class Restarting(Refused):
+    """The process is ending: nothing new is begun, and a running answer was cut off (F-20)."""
 
 
 # --- What the provider said, or failed to say ---------------------------------------------------

@@ -15,6 +15,8 @@ class Phase(StrEnum):
     THINKING = "thinking"
     SEARCHING = "searching"
     WRITING = "writing"
+    STOPPED = "stopped"
+    """Stop was pressed: the text is frozen, the price comes with `finish`."""
 
 
 class Ending(StrEnum):
