@@ -39,6 +39,8 @@
     │   └── StreamStalled
     ├── SettingsInvalid
     ├── CatalogueInvalid
+    ├── DiscordRefused
+    ├── DiscordUnreachable
     └── Unexpected
 """
 
@@ -315,6 +317,26 @@ class CatalogueInvalid(AtelierError):
     def __init__(self, *, problems: list[Problem]) -> None:
         super().__init__(f"{len(problems)} problem(s)")
         self.problems = problems
+
+
+class DiscordRefused(AtelierError):
+    """Discord will not let this bot in, and trying again cannot help (F-82, F-88); exit 78.
+
+    `close_code` is the gateway's (4004 token, 4013 or 4014 intents, 4010 to 4012 ours), or None
+    when REST already answered 401.
+    """
+
+    def __init__(self, *, close_code: int | None = None) -> None:
+        super().__init__(f"close code {close_code}")
+        self.close_code = close_code
+
+
+class DiscordUnreachable(AtelierError):
+    """Discord could not be reached `attempts` times in a row before the first connection."""
+
+    def __init__(self, *, attempts: int) -> None:
+        super().__init__(f"{attempts} attempts")
+        self.attempts = attempts
 
 
 class Unexpected(AtelierError):

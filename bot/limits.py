@@ -11,6 +11,28 @@ PLACEHOLDER_DELAY_S = 1.0
 """After this long without a word from the model the member sees that we are at work."""
 AUTOCOMPLETE_CHOICES_MAX = 25
 """Discord's limit."""
+AUTOCOMPLETE_CHOICE_CHARS_MAX = 100
+"""Discord's limit for the name of a choice."""
+NONCE_CHARS_MAX = 25
+"""Discord's limit; a deterministic nonce makes a repeated create harmless (S-7)."""
+ACKNOWLEDGE_DELAY_S = 0.6
+"""Commands are acknowledged within a second; until then a refusal can still be private."""
+FINAL_ATTEMPTS_MAX = 6
+"""Tries to show a finished page: with the delays below about a minute of Discord trouble."""
+FINAL_RETRY_DELAY_S = 1.0
+"""First delay between those tries; it doubles."""
+RATE_LIMIT_WAIT_S_MAX = 60.0
+"""Longest 429 that discord.py may sit out (F-84); longer ones come back to us."""
+IDENTIFIES_RESERVED = 50
+"""With fewer session starts left we wait for the reset: at zero Discord resets the token (S-9)."""
+LOGIN_ATTEMPTS_MAX = 8
+"""Tries to reach Discord before the process gives up, about five minutes."""
+LOGIN_DELAY_S = 2.0
+"""First delay between those tries; it doubles up to the next line."""
+LOGIN_DELAY_S_MAX = 60.0
+"""A restarted network must be noticed within a minute."""
+QUOTED_CHARS_MAX = 4_000
+"""Of a message that the question replies to: two full Discord messages."""
 
 # --- Chat ------------------------------------------------------------------------------------
 PROMPT_CHARS_MAX = 20_000

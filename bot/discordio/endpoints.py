@@ -1,0 +1,74 @@
+"""Where Discord is: `DISCORD_API_URL` moves REST, and with it the gateway and the CDN.
+
+discord.py has no setting for this, so three class attributes are set before login (discord.md).
+This is the only module that touches its private names; the check below fails at import when a new
+version of the library has moved them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import ipaddress
+from dataclasses import dataclass
+
+from discord.asset import Asset
+from discord.gateway import DiscordWebSocket
+from discord.http import HTTPClient, Route
+from yarl import URL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Answer of `GET /gateway/bot`: the address, and what is left of today's session starts."""
+
+    url: URL
+    starts_remaining: int
+    starts_reset_after_s: float
+
+
+def use_api(api_url: str) -> None:
+    """Send every REST request to `api_url`, such as `http://127.0.0.1:8700/api/v10`.
+
+    A REST proxy serves no pictures, so the CDN moves only to a simulator on this machine.
+    """
+    url = URL(api_url.rstrip("/"))
+    Route.BASE = str(url)
+    if _is_loopback(url.host):
+        Asset.BASE = str(url.origin() / "cdn")
+
+
+async def use_gateway(http: HTTPClient) -> Gateway:
+    """Ask where the gateway is and connect there: the plain client would not ask.
+
+    Raises what `HTTPClient.request` raises.
+    """
+    answer = await http.request(Route("GET", "/gateway/bot"))
+    limit = answer["session_start_limit"]
+    gateway = Gateway(
+        url=URL(answer["url"]),
+        starts_remaining=int(limit["remaining"]),
+        starts_reset_after_s=int(limit["reset_after"]) / 1_000,
+    )
+    DiscordWebSocket.DEFAULT_GATEWAY = gateway.url
+    return gateway
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host is None:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_library() -> None:
+    """The three attributes exist, and the library still reads them where we rely on it."""
+    assert isinstance(Route.BASE, str)
+    assert isinstance(Asset.BASE, str)
+    assert isinstance(DiscordWebSocket.DEFAULT_GATEWAY, URL)
+    assert "DEFAULT_GATEWAY" in inspect.getsource(DiscordWebSocket.from_client)
+    assert Route("GET", "/x").url == f"{Route.BASE}/x"
+
+
+_check_library()
