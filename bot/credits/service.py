@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import Catalogue, ChatModel
+from bot.catalogue.pricing import charge_ucr
 from bot.clock import Clock
+from bot.errors import AmountInvalid, SelfGrant
+from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
+from storage import ledger
 from storage.database import Database
-from storage.types import Allowance, Balance, HistoryLine
+from storage.types import UCR_PER_CREDIT, Allowance, Balance, HistoryLine
+
+PER_MILLION = 1_000_000
+TYPICAL_INPUT_TOKENS = 1_000
+"""Our instructions, a question and a little history."""
+TYPICAL_OUTPUT_TOKENS = 400
+"""Some 300 words, a little thinking included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPrice:
-    """What members pay for a model, in µcr per million tokens; `typical_ucr` is one answer."""
+    """What members pay: µcr per million tokens; `typical_ucr` is an everyday answer."""
 
     model: ChatModel
     input_ucr: int
@@ -20,64 +30,118 @@ class ModelPrice:
     typical_ucr: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffAct:
+    """Who acts, where, why; `reference` (the interaction's id) makes it happen once."""
+
+    actor_id: int
+    actor_owns_guild: bool
+    guild_id: int | None
+    reason: str
+    reference: str
+
+
 class CreditsService:
-    """The wallet. Permission checks (*Manage Server*) are the caller's."""
+    """The wallet. The permission (*Manage Server*) is checked by the caller.
+
+    Every method may raise `StoreUnavailable`; then nothing has changed.
+    """
 
     def __init__(
         self, *, database: Database, catalogue: Catalogue, allowance: Allowance, clock: Clock
     ) -> None:
         self._database = database
+        self._catalogue = catalogue
+        self._allowance = allowance
+        self._clock = clock
 
     async def balance(self, user_id: int) -> Balance:
-        raise NotImplementedError
+        """What the member has now. Starts the day's allowance when it is due, so it writes."""
+        return await self._database.transact(
+            ledger.balance,
+            user_id=user_id,
+            allowance=self._allowance,
+            now_us=self._clock.now_us(),
+        )
 
     async def history(
         self, user_id: int, *, before_id: int | None = None
     ) -> tuple[HistoryLine, ...]:
         """At most `HISTORY_LINES_MAX` lines, newest first, older than `before_id`."""
-        raise NotImplementedError
+        return await self._database.read(
+            ledger.history, user_id=user_id, limit=HISTORY_LINES_MAX, before_id=before_id
+        )
 
     def prices(self) -> tuple[ModelPrice, ...]:
-        raise NotImplementedError
+        """Every chat model with the multiplier in it, in the catalogue's order."""
+        return tuple(self._price(model) for model in self._catalogue.chat_models.values())
 
-    async def grant(
-        self,
-        user_id: int,
-        *,
-        credits: int,
-        actor_id: int,
-        actor_owns_guild: bool,
-        guild_id: int | None,
-        reason: str,
-        reference: str,
-    ) -> Balance:
-        """Give whole credits. Raises `AmountInvalid`, `SelfGrant`; a repeat changes nothing."""
-        raise NotImplementedError
+    def _price(self, model: ChatModel) -> ModelPrice:
+        price, multiplier_ppm = model.price, self._catalogue.multiplier_ppm
+        typical_ucr = (
+            TYPICAL_INPUT_TOKENS * price.input_ucr + TYPICAL_OUTPUT_TOKENS * price.output_ucr
+        )
+        return ModelPrice(
+            model=model,
+            input_ucr=charge_ucr(PER_MILLION * price.input_ucr, multiplier_ppm),
+            output_ucr=charge_ucr(PER_MILLION * price.output_ucr, multiplier_ppm),
+            typical_ucr=charge_ucr(typical_ucr, multiplier_ppm),
+        )
 
-    async def take(
-        self,
-        user_id: int,
-        *,
-        credits: int,
-        actor_id: int,
-        actor_owns_guild: bool,
-        guild_id: int | None,
-        reason: str,
-        reference: str,
-    ) -> Balance:
-        """Take whole credits, at most what is available, else `InsufficientCredits`."""
-        raise NotImplementedError
+    async def grant(self, user_id: int, amount_credits: int, act: StaffAct) -> Balance:
+        """Give 1 … `GRANT_CREDITS_MAX` whole credits; a repeated reference changes nothing.
 
-    async def set(
-        self,
-        user_id: int,
-        *,
-        credits: int,
-        actor_id: int,
-        actor_owns_guild: bool,
-        guild_id: int | None,
-        reason: str,
-        reference: str,
-    ) -> Balance:
-        """Make the spendable amount exactly `credits` (0 allowed)."""
-        raise NotImplementedError
+        Raises `AmountInvalid`, `SelfGrant`.
+        """
+        _check(user_id, amount_credits, act, low=1)
+        return await self._database.transact(
+            ledger.grant,
+            user_id=user_id,
+            amount_ucr=amount_credits * UCR_PER_CREDIT,
+            actor_id=act.actor_id,
+            guild_id=act.guild_id,
+            reason=act.reason,
+            reference=act.reference,
+            allowance=self._allowance,
+            now_us=self._clock.now_us(),
+        )
+
+    async def take(self, user_id: int, amount_credits: int, act: StaffAct) -> Balance:
+        """Take back whole credits. Raises also `InsufficientCredits` above what is available."""
+        _check(user_id, amount_credits, act, low=1)
+        return await self._database.transact(
+            ledger.take,
+            user_id=user_id,
+            amount_ucr=amount_credits * UCR_PER_CREDIT,
+            actor_id=act.actor_id,
+            guild_id=act.guild_id,
+            reason=act.reason,
+            reference=act.reference,
+            allowance=self._allowance,
+            now_us=self._clock.now_us(),
+        )
+
+    async def set(self, user_id: int, target_credits: int, act: StaffAct) -> Balance:
+        """Make the spendable amount exactly `target_credits` (0 … `GRANT_CREDITS_MAX`)."""
+        _check(user_id, target_credits, act, low=0)
+        return await self._database.transact(
+            ledger.set_balance,
+            user_id=user_id,
+            target_ucr=target_credits * UCR_PER_CREDIT,
+            actor_id=act.actor_id,
+            guild_id=act.guild_id,
+            reason=act.reason,
+            reference=act.reference,
+            allowance=self._allowance,
+            now_us=self._clock.now_us(),
+        )
+
+
+def _check(user_id: int, amount_credits: int, act: StaffAct, *, low: int) -> None:
+    """F-141, F-142. The self check comes first: it holds for every amount."""
+    if act.actor_id == user_id and not act.actor_owns_guild:
+        raise SelfGrant
+    # bool is an int to Python, and `True` credits is nobody's intention.
+    whole = isinstance(amount_credits, int) and not isinstance(amount_credits, bool)
+    if not whole or not low <= amount_credits <= GRANT_CREDITS_MAX:
+        raise AmountInvalid(given=str(amount_credits)[:40], low=low, high=GRANT_CREDITS_MAX)
