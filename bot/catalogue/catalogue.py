@@ -22,6 +22,12 @@ class InputKind(StrEnum):
     FILE = "file"
     """PDF and other documents."""
 
+    @classmethod
+    def of(cls, content_type: str) -> InputKind:
+        """Sort a MIME type; whatever is not a picture, film or sound is a document."""
+        family = content_type.partition("/")[0].strip().lower()
+        return cls(family) if family in {cls.IMAGE, cls.VIDEO, cls.AUDIO} else cls.FILE
+
 
 class Feature(StrEnum):
     """What a request may ask for; some exclude each other (trap 10)."""

@@ -1,0 +1,250 @@
+"""Read a `models.toml`: every mistake at once, and nothing half valid gets through.
+
+Numbers arrive exactly: TOML floats become `Decimal`, and a price or multiplier that micro-credits
+cannot express is a mistake, not a rounding.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from bot.catalogue.catalogue import (
+    Catalogue,
+    ChatModel,
+    ChatProtocol,
+    Feature,
+    InputKind,
+    TokenPrice,
+)
+from bot.errors import CatalogueInvalid, Problem
+
+BUILT_IN = Path(__file__).with_name("models.toml")
+PROVIDERS = frozenset({"aivideo"})
+"""Hosts that this version can speak to."""
+
+# Limits.
+PRICE_MAX = 1_000_000
+"""Credits per million tokens, that is one credit per token: beyond it a point has slipped."""
+MULTIPLIER_MAX = 1_000
+"""A larger factor is a slip of the keyboard, and would make amounts of absurd length."""
+MODELS_MAX = 100
+"""Bounds the texts and choices made from them."""
+NAME_CHARS_MAX = 100
+"""Discord's limit for the name and the value of a choice."""
+PPM = 1_000_000
+
+
+def _exact(value: object) -> Decimal:
+    """Read a whole number, a TOML float (already `Decimal`) or a decimal string."""
+    number = Decimal("NaN")
+    if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
+        with suppress(InvalidOperation):
+            number = Decimal(value)
+    if not number.is_finite():
+        raise ValueError("must be a finite number or decimal string")
+    return number
+
+
+def _ucr_per_token(value: object) -> int:
+    """Turn credits per 1M tokens into µcr per token: the same number (product.md)."""
+    if value == "free":
+        return 0
+    price = _exact(value)
+    if price <= 0:
+        raise ValueError('must be positive; write "free" to give the tokens away')
+    if price > PRICE_MAX:
+        raise ValueError(f"must be at most {PRICE_MAX}")
+    if price != price.to_integral_value():
+        raise ValueError("must be a whole number: micro-credits per token are exact")
+    return int(price)
+
+
+def _ppm(value: object) -> int:
+    multiplier = _exact(value)
+    if not 0 < multiplier <= MULTIPLIER_MAX:
+        raise ValueError(f"must be above 0 and at most {MULTIPLIER_MAX}")
+    # Decimal arithmetic rounds at its context's precision; a fraction does not.
+    ppm = Fraction(multiplier) * PPM if multiplier >= Decimal(1) / PPM else Fraction(1, PPM)
+    if ppm.denominator != 1:
+        raise ValueError("must have at most six decimals")
+    return int(ppm)
+
+
+_Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX)
+]
+_Price = Annotated[int, BeforeValidator(_ucr_per_token)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _PriceFile(_Strict):
+    input: _Price
+    output: _Price
+
+
+class _ChatModelFile(_Strict):
+    """One `[[chat_model]]`. Fields that depend on another stand after it (`info.data`)."""
+
+    id: _Name
+    label: _Name
+    provider: str
+    protocol: ChatProtocol
+    context_tokens: Annotated[int, Field(gt=0, strict=True)]
+    inputs: frozenset[InputKind] = frozenset()
+    features: frozenset[Feature] = frozenset()
+    exclusive: tuple[frozenset[Feature], ...] = ()
+    search_tool: Annotated[_Name | None, Field(validate_default=True)] = None
+    efforts: Annotated[tuple[_Name, ...], Field(min_length=1)]
+    default_effort: str
+    price: _PriceFile
+
+    @field_validator("provider")
+    @classmethod
+    def _provider_is_known(cls, provider: str) -> str:
+        if provider not in PROVIDERS:
+            raise ValueError(f"must be one of: {', '.join(sorted(PROVIDERS))}")
+        return provider
+
+    @field_validator("exclusive")
+    @classmethod
+    def _groups_exclude_something(
+        cls, groups: tuple[frozenset[Feature], ...]
+    ) -> tuple[frozenset[Feature], ...]:
+        if any(len(group) < 2 for group in groups):
+            raise ValueError("each group must name at least two features")
+        return groups
+
+    @field_validator("search_tool")
+    @classmethod
+    def _search_has_a_name(cls, tool: str | None, info: ValidationInfo) -> str | None:
+        if tool is None and Feature.SEARCH in info.data.get("features", ()):
+            raise ValueError("is needed for the feature search")
+        return tool
+
+    @field_validator("default_effort")
+    @classmethod
+    def _default_is_an_effort(cls, effort: str, info: ValidationInfo) -> str:
+        efforts = info.data.get("efforts")
+        if efforts is not None and effort not in efforts:
+            raise ValueError(f"must be one of: {', '.join(efforts)}")
+        return effort
+
+    def record(self) -> ChatModel:
+        return ChatModel(
+            id=self.id,
+            label=self.label,
+            provider=self.provider,
+            protocol=self.protocol,
+            context_tokens=self.context_tokens,
+            inputs=self.inputs,
+            features=self.features,
+            exclusive=self.exclusive,
+            search_tool=self.search_tool,
+            efforts=self.efforts,
+            default_effort=self.default_effort,
+            price=TokenPrice(input_ucr=self.price.input, output_ucr=self.price.output),
+        )
+
+
+class _CatalogueFile(_Strict):
+    multiplier: Annotated[int, BeforeValidator(_ppm)]
+    default_chat_model: str
+    chat_model: Annotated[tuple[_ChatModelFile, ...], Field(min_length=1, max_length=MODELS_MAX)]
+
+
+_PLAIN_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known key",
+}
+"""pydantic's error types that an operator should read in plainer words."""
+
+
+def _where(path: Sequence[int | str]) -> str:
+    """Write a path as `chat_model[2].price.input`; positions count from 0."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text.removeprefix(".")
+
+
+def _shape_problems(error: ValidationError) -> list[Problem]:
+    return [
+        Problem(
+            where=_where(fact["loc"]),
+            what=_PLAIN_WORDS.get(fact["type"], fact["msg"].removeprefix("Value error, ")),
+        )
+        for fact in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _cross_problems(raw: Mapping[str, Any]) -> list[Problem]:
+    """Check what spans several models, on the raw file.
+
+    pydantic skips such checks as soon as one model is wrong, and the operator is owed all
+    mistakes at once.
+    """
+    models = raw.get("chat_model")
+    if not isinstance(models, list):
+        return []
+    ids = [model.get("id") if isinstance(model, dict) else None for model in models]
+    known = Counter(id_ for id_ in ids if isinstance(id_, str))
+    problems = [
+        Problem(where=f"chat_model[{position}].id", what=f"stands twice: {id_}")
+        for position, id_ in enumerate(ids)
+        if isinstance(id_, str) and id_ in ids[:position]
+    ]
+    default = raw.get("default_chat_model")
+    if isinstance(default, str) and default not in known:
+        problems.append(
+            Problem(where="default_chat_model", what=f"is none of the models: {default}")
+        )
+    return problems
+
+
+def load(path: Path | None = None) -> Catalogue:
+    """Read the catalogue at `path`, or the built-in one.
+
+    Raises `CatalogueInvalid` with every problem; `where` reads like `chat_model[2].price.input`.
+    """
+    source = BUILT_IN if path is None else path
+    try:
+        raw = tomllib.loads(source.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        problem = Problem(where=str(source), what=f"cannot be read: {error.strerror}")
+        raise CatalogueInvalid(problems=[problem]) from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        problem = Problem(where=str(source), what=f"is not TOML: {error}")
+        raise CatalogueInvalid(problems=[problem]) from error
+    across = _cross_problems(raw)
+    try:
+        file = _CatalogueFile.model_validate(raw)
+    except ValidationError as error:
+        raise CatalogueInvalid(problems=_shape_problems(error) + across) from error
+    if across:
+        raise CatalogueInvalid(problems=across)
+    return Catalogue(
+        chat_models={model.id: model.record() for model in file.chat_model},
+        default_chat_model=file.default_chat_model,
+        multiplier_ppm=file.multiplier,
+    )

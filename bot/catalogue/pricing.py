@@ -1,0 +1,207 @@
+"""What an answer costs and what that lets a member ask: pure arithmetic in whole µcr.
+
+Two amounts are kept apart: the *cost* is what the provider takes from the operator, the *charge*
+is what the member pays, cost × multiplier, rounded up to the next µcr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
+
+from bot.catalogue.catalogue import ChatModel, InputKind
+from storage.types import UCR_PER_CREDIT
+
+PPM = 1_000_000
+
+# --- Cost ------------------------------------------------------------------------------------
+
+
+class TokenUsage(Protocol):
+    """Tokens as the provider bills them.
+
+    There is no total on purpose: Gemini 3.1 counts unbilled reasoning in its `total_tokens`,
+    GPT counts billed reasoning in its output (trap 4).
+    """
+
+    @property
+    def input_tokens(self) -> int: ...
+
+    @property
+    def output_tokens(self) -> int: ...
+
+
+class FinishedAnswer(Protocol):
+    """What the terminal event said about money; `bot.providers.base.Finished` is one."""
+
+    @property
+    def usage(self) -> TokenUsage | None: ...
+
+    @property
+    def credits_consumed(self) -> Decimal | None: ...
+
+
+class Basis(StrEnum):
+    """Where a cost comes from, best first."""
+
+    REPORTED = "reported"
+    """The provider's own `credits_consumed`."""
+    FORMULA = "formula"
+    """The document's formula over the reported tokens."""
+    ESTIMATE = "estimate"
+    """The formula over tokens that we counted ourselves: the provider said nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """`rejected` is a reported amount that was too absurd to use (F-51); worth an alarm."""
+
+    cost_ucr: int
+    basis: Basis
+    rejected: Decimal | None = None
+
+    @property
+    def reported(self) -> bool:
+        return self.basis is Basis.REPORTED
+
+
+def formula_ucr(model: ChatModel, *, input_tokens: int, output_tokens: int) -> int:
+    """Compute the document's formula, which is exact in µcr.
+
+    No request has more tokens than the context window, so counts beyond it are cut there.
+    """
+    paid_in = min(max(input_tokens, 0), model.context_tokens)
+    paid_out = min(max(output_tokens, 0), model.context_tokens)
+    return paid_in * model.price.input_ucr + paid_out * model.price.output_ucr
+
+
+def cost_ucr_max(model: ChatModel) -> int:
+    """Return the most that one request can cost: the whole window in and the whole window out.
+
+    The bound does not lean on the reported tokens, because they may be wrong while the reported
+    amount is right: the document's own sample says `input_tokens: 0` (trap 5).
+    """
+    return formula_ucr(model, input_tokens=model.context_tokens, output_tokens=model.context_tokens)
+
+
+def _reported_ucr(model: ChatModel, amount: Decimal) -> int | None:
+    """Turn reported credits into µcr; None when the amount is nonsense (F-51)."""
+    if not amount.is_finite() or amount < 0:
+        return None
+    # Compared before multiplied: a huge exponent would overflow the decimal context.
+    if amount > Decimal(cost_ucr_max(model)) / UCR_PER_CREDIT:
+        return None
+    return int((amount * UCR_PER_CREDIT).to_integral_value(ROUND_CEILING))
+
+
+def chat_cost_ucr(
+    model: ChatModel,
+    finished: FinishedAnswer,
+    *,
+    estimated_input_tokens: int = 0,
+    estimated_output_tokens: int = 0,
+) -> Cost:
+    """Return the provider's cost: reported if sane, else its formula, else our estimate."""
+    amount = finished.credits_consumed
+    if amount is not None:
+        reported = _reported_ucr(model, amount)
+        if reported is not None:
+            return Cost(cost_ucr=reported, basis=Basis.REPORTED)
+    usage = finished.usage
+    if usage is not None:
+        cost = formula_ucr(
+            model, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
+        )
+        return Cost(cost_ucr=cost, basis=Basis.FORMULA, rejected=amount)
+    cost = formula_ucr(
+        model, input_tokens=estimated_input_tokens, output_tokens=estimated_output_tokens
+    )
+    return Cost(cost_ucr=cost, basis=Basis.ESTIMATE, rejected=amount)
+
+
+# --- Charge and hold ---------------------------------------------------------------------------
+
+
+def charge_ucr(cost_ucr: int, multiplier_ppm: int) -> int:
+    """Return what the member pays for a cost: times the multiplier, up to the next µcr."""
+    return -(-cost_ucr * multiplier_ppm // PPM)
+
+
+def hold_ucr(
+    model: ChatModel, *, multiplier_ppm: int, prompt_tokens: int, output_tokens: int
+) -> int:
+    """Return what to hold for a prompt and an answer of this many tokens."""
+    cost = formula_ucr(model, input_tokens=prompt_tokens, output_tokens=output_tokens)
+    return charge_ucr(cost, multiplier_ppm)
+
+
+def affordable_output_tokens(
+    model: ChatModel,
+    *,
+    multiplier_ppm: int,
+    prompt_tokens: int,
+    amount_ucr: int,
+    output_tokens_max: int,
+) -> int:
+    """Return the longest answer, 0…`output_tokens_max`, that `amount_ucr` pays with its prompt.
+
+    The inverse of `hold_ucr`. 0 also when the amount does not even cover the prompt.
+    """
+    cap = min(output_tokens_max, model.context_tokens)
+    prompt = formula_ucr(model, input_tokens=prompt_tokens, output_tokens=0)
+    left = amount_ucr * PPM // multiplier_ppm - prompt
+    if left < 0:
+        return 0
+    if model.price.output_ucr == 0:
+        return cap
+    return min(left // model.price.output_ucr, cap)
+
+
+# --- Estimates ---------------------------------------------------------------------------------
+
+MESSAGE_TOKENS = 8
+"""Role and separators around one message, in every chat format we know."""
+
+MEDIA_TOKENS: Mapping[InputKind, int] = MappingProxyType(
+    {
+        InputKind.IMAGE: 1_600,
+        InputKind.FILE: 8_000,
+        InputKind.AUDIO: 8_000,
+        InputKind.VIDEO: 30_000,
+    }
+)
+"""Rough tokens of one attachment: about a high-detail picture, thirty pages, four minutes of
+sound, two minutes of film. The provider fetches the file itself, so nobody here knows better; the
+settlement uses its true figures."""
+
+_ASCII_WORD = 350
+_ASCII_OTHER = 700
+_ALPHABETIC = 700
+_CJK = 1_300
+_ASTRAL = 3_000
+"""Thousandths of a token per character, above the usual figures of byte-pair vocabularies: English
+about 0.25, code and digits 0.3 to 0.6, other alphabets 0.3 to 0.6, CJK 0.7 to 1.2, emoji 1 to 3."""
+
+
+def _millitokens(character: str) -> int:
+    code = ord(character)
+    if code < 0x80:
+        return _ASCII_WORD if character.isalpha() or character == " " else _ASCII_OTHER
+    if code < 0x2E80:
+        return _ALPHABETIC
+    return _CJK if code < 0x1_0000 else _ASTRAL
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text, rather too high than too low; never above its UTF-8 bytes."""
+    return -(-sum(map(_millitokens, text)) // 1_000)
+
+
+def estimate_prompt_tokens(texts: Iterable[str], media: Iterable[InputKind] = ()) -> int:
+    """Estimate a prompt: one entry of `texts` per message, one of `media` per attachment."""
+    words = sum(estimate_tokens(text) + MESSAGE_TOKENS for text in texts)
+    return words + sum(MEDIA_TOKENS[kind] for kind in media)
