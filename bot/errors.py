@@ -9,7 +9,9 @@
     │   ├── TooManyAttachments
     │   ├── ModelUnknown
     │   ├── RequestInvalid
-    │   └── AmountInvalid
+    │   ├── AmountInvalid
+    │   ├── MemberNotHere
+    │   └── MemberIsBot
     ├── Refused
     │   ├── PermissionMissing
     │   ├── BotPermissionMissing
@@ -18,7 +20,8 @@
     │   ├── SelfGrant
     │   ├── TooManyTurns
     │   ├── TurnOver
-    │   └── Restarting
+    │   ├── Restarting
+    │   └── CommandOutdated
     ├── ProviderError
     │   ├── ProviderRejected
     │   ├── InvalidApiKey
@@ -126,6 +129,14 @@ class AmountInvalid(InvalidInput):
         self.high = high
 
 
+class MemberNotHere(InvalidInput):
+    """The chosen user is not a member of this server (F-142)."""
+
+
+class MemberIsBot(InvalidInput):
+    """Bots have no wallet."""
+
+
 # --- What a rule forbids -----------------------------------------------------------------------
 
 
@@ -173,6 +184,10 @@ class TurnOver(Refused):
 
 class Restarting(Refused):
     """The process is ending: nothing new is begun, and a running answer was cut off (F-20)."""
+
+
+class CommandOutdated(Refused):
+    """Discord still offers a command, or a form of it, that this version does not know."""
 
 
 # --- What the provider said, or failed to say ---------------------------------------------------

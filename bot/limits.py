@@ -7,6 +7,10 @@ MESSAGE_CHARS_MAX = 2_000
 """Discord's limit for a bot's message (the OpenAPI file's 4,000 is for Nitro users)."""
 EDIT_INTERVAL_S = 1.2
 """Between two edits in one channel: Discord allows 5 per 5 s, and other edits need their room."""
+CARD_CHARS_MAX = 4_000
+"""Discord's limit for all text of a Components V2 message."""
+PACER_LANES_MAX = 1_000
+"""Channels whose last edit we remember; idle ones are dropped above this."""
 PLACEHOLDER_DELAY_S = 1.0
 """After this long without a word from the model the member sees that we are at work."""
 AUTOCOMPLETE_CHOICES_MAX = 25

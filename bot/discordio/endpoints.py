@@ -7,13 +7,13 @@ version of the library has moved them.
 
 from __future__ import annotations
 
-import inspect
 import ipaddress
 from dataclasses import dataclass
 
 from discord.asset import Asset
 from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Route
+from discord.utils import MISSING
 from yarl import URL
 
 
@@ -53,6 +53,12 @@ async def use_gateway(http: HTTPClient) -> Gateway:
     return gateway
 
 
+async def forget_session(http: HTTPClient) -> None:
+    """Close what a failed login opened; the library makes a new session but keeps its connector."""
+    await http.close()
+    http.connector = MISSING
+
+
 def _is_loopback(host: str | None) -> bool:
     if host is None:
         return False
@@ -67,7 +73,7 @@ def _check_library() -> None:
     assert isinstance(Route.BASE, str)
     assert isinstance(Asset.BASE, str)
     assert isinstance(DiscordWebSocket.DEFAULT_GATEWAY, URL)
-    assert "DEFAULT_GATEWAY" in inspect.getsource(DiscordWebSocket.from_client)
+    assert "DEFAULT_GATEWAY" in DiscordWebSocket.from_client.__code__.co_names
     assert Route("GET", "/x").url == f"{Route.BASE}/x"
 
 

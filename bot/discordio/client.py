@@ -1,0 +1,187 @@
+"""The client: its extensions, its start, and the one place where errors become messages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from typing import Any
+
+import discord
+import structlog
+from discord import app_commands
+from discord.ext import commands
+
+from bot.discordio import cards, endpoints
+from bot.discordio.faults import DISCORD_ERRORS, REACHABILITY_ERRORS, is_worth_an_alarm, translated
+from bot.discordio.services import CommandMemory, Services
+from bot.errors import DiscordRefused, DiscordUnreachable
+from bot.limits import (
+    IDENTIFIES_RESERVED,
+    LOGIN_ATTEMPTS_MAX,
+    LOGIN_DELAY_S,
+    LOGIN_DELAY_S_MAX,
+    RATE_LIMIT_WAIT_S_MAX,
+)
+from bot.text.messages import Notice, message, short_reference
+from storage.errors import Duplicate
+
+EXTENSIONS = ("cogs.chat", "cogs.credits", "cogs.quota", "cogs.help")
+
+_log = structlog.get_logger(__name__)
+
+
+class AtelierTree(app_commands.CommandTree["AtelierBot"]):
+    """The command tree; what a command raises goes to the one hook."""
+
+    async def on_error(
+        self,
+        interaction: discord.Interaction[AtelierBot],
+        error: app_commands.AppCommandError,
+        /,
+    ) -> None:
+        await interaction.client.report(interaction, error)
+
+
+class AtelierBot(commands.Bot):
+    """discord.py's client with the least rights, and ours as the only error texts."""
+
+    def __init__(
+        self, *, services: Services, memory: CommandMemory, message_content: bool = False
+    ) -> None:
+        """`message_content` asks for the privileged intent of the same name."""
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            tree_cls=AtelierTree,
+            intents=discord.Intents(
+                guilds=True,
+                guild_messages=True,
+                dm_messages=True,
+                message_content=message_content,
+            ),
+            allowed_mentions=discord.AllowedMentions.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            max_ratelimit_timeout=RATE_LIMIT_WAIT_S_MAX,
+        )
+        self.services = services
+        self._memory = memory
+
+    # --- Start ------------------------------------------------------------------------------
+
+    async def start(self, token: str, *, reconnect: bool = True) -> None:
+        """Log in and stay connected until closed.
+
+        Raises `DiscordRefused` when only the operator can help, `DiscordUnreachable` when Discord
+        did not answer for minutes before the first connection.
+        """
+        try:
+            gateway = await self._login_patiently(token)
+            await self._mind_the_start_limit(gateway)
+            await self.connect(reconnect=reconnect)
+        except discord.LoginFailure as error:
+            raise DiscordRefused from error
+        except discord.PrivilegedIntentsRequired as error:
+            raise DiscordRefused(close_code=4014) from error
+        except discord.ConnectionClosed as error:
+            raise DiscordRefused(close_code=error.code) from error
+
+    async def setup_hook(self) -> None:
+        """Load every extension, then tell Discord about the commands if they changed."""
+        for extension in EXTENSIONS:
+            if extension not in self.extensions:  # a login that failed later comes here again
+                await self.load_extension(extension)
+        await self._sync_commands()
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Take no prefix commands: what is said to the bot is a question (cogs/chat.py)."""
+
+    async def _login_patiently(self, token: str) -> endpoints.Gateway:
+        delay_s = LOGIN_DELAY_S
+        for _attempt in range(LOGIN_ATTEMPTS_MAX):
+            try:
+                await self.login(token)
+                return await endpoints.use_gateway(self.http)
+            except app_commands.CommandSyncFailure:
+                raise
+            except REACHABILITY_ERRORS as error:
+                _log.warning("discord_unreachable", error=repr(error), retry_s=delay_s)
+                await endpoints.forget_session(self.http)
+                await self.services.clock.sleep(delay_s)
+                delay_s = min(delay_s * 2, LOGIN_DELAY_S_MAX)
+        raise DiscordUnreachable(attempts=LOGIN_ATTEMPTS_MAX)
+
+    async def _mind_the_start_limit(self, gateway: endpoints.Gateway) -> None:
+        """Wait while session starts are short: at zero Discord resets the token (S-9)."""
+        if gateway.starts_remaining < IDENTIFIES_RESERVED:
+            _log.warning(
+                "session_starts_short",
+                remaining=gateway.starts_remaining,
+                wait_s=gateway.starts_reset_after_s,
+            )
+            await self.services.clock.sleep(gateway.starts_reset_after_s)
+
+    async def _sync_commands(self) -> None:
+        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        facts = {"application": self.application_id, "commands": payload}
+        text = json.dumps(facts, sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if await self._memory.last_digest() == digest:
+            return
+        await self.tree.sync()
+        await self._memory.remember(digest)
+        _log.info("commands_synced", count=len(payload))
+
+    # --- The one error hook -----------------------------------------------------------------
+
+    async def report(
+        self, where: discord.Interaction[Any] | discord.Message, error: Exception
+    ) -> None:
+        """Turn what a command, view, modal or listener raised into one message.
+
+        Never raises: whoever reads the log finds the short reference that the member was shown.
+        """
+        kind = "i" if isinstance(where, discord.Interaction) else "m"
+        reference = f"{kind}:{where.id}"
+        failure = translated(error, reference=reference)
+        if isinstance(failure, Duplicate):
+            _log.info("repeated", reference=failure.reference)
+            return
+        notice = message(failure, reference=reference)
+        self._log_failure(failure, reference)
+        try:
+            await self._show(where, notice)
+        except DISCORD_ERRORS as trouble:
+            _log.warning("notice_not_shown", reference=reference, error=repr(trouble))
+
+    async def on_error(self, event_method: str, /, *args: Any, **_kwargs: Any) -> None:
+        """A listener failed: tell the author when the event was a message or an interaction."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, Exception):
+            return
+        where = args[0] if args else None
+        if isinstance(where, discord.Message | discord.Interaction):
+            await self.report(where, error)
+        else:
+            _log.error("listener_failed", listener=event_method, exc_info=error)
+
+    def _log_failure(self, failure: Exception, reference: str) -> None:
+        ref = short_reference(reference)
+        name = type(failure).__name__
+        if is_worth_an_alarm(failure):
+            _log.error("failed", ref=ref, reference=reference, error=name, exc_info=failure)
+        else:
+            _log.info("refused", ref=ref, reference=reference, error=name, facts=str(failure))
+
+    async def _show(
+        self, where: discord.Interaction[Any] | discord.Message, notice: Notice
+    ) -> None:
+        card = cards.notice_card(notice)
+        if isinstance(where, discord.Message):
+            reference = where.to_reference(fail_if_not_exists=False)
+            await where.channel.send(view=card, reference=reference)
+        elif where.response.is_done():
+            await where.followup.send(view=card, ephemeral=True)
+        else:
+            await where.response.send_message(view=card, ephemeral=True)

@@ -1,0 +1,68 @@
+"""Discord's own exceptions in our words: nothing of theirs goes further in than this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import discord
+from discord import app_commands
+
+from bot.errors import (
+    AtelierError,
+    BotPermissionMissing,
+    CommandOutdated,
+    GuildOnly,
+    InvalidInput,
+    PermissionMissing,
+    Refused,
+    Unexpected,
+)
+from storage.errors import Duplicate, InsufficientCredits, StorageError
+
+REACHABILITY_ERRORS = (
+    discord.HTTPException,
+    discord.GatewayNotFound,
+    aiohttp.ClientError,
+    OSError,  # which TimeoutError is one of
+)
+"""What a login meets while Discord or the network is down; trying again may help."""
+
+DISCORD_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError)
+"""Everything a call into discord.py can raise beside bugs of ours."""
+
+UNKNOWN_MESSAGE = 10008
+"""Deleted in between; also the answer to a create whose first message was deleted (F-91)."""
+TOKEN_EXPIRED_CODES = frozenset({10015, 10062, 50027})
+"""The interaction's 15 minutes are over (F-92)."""
+
+
+_FOREIGN: dict[type[BaseException], Callable[[Any], Exception]] = {
+    app_commands.CommandNotFound: lambda _: CommandOutdated(),
+    app_commands.CommandSignatureMismatch: lambda _: CommandOutdated(),
+    app_commands.NoPrivateMessage: lambda _: GuildOnly(),
+    app_commands.MissingPermissions: lambda e: PermissionMissing(
+        permission=e.missing_permissions[0]
+    ),
+    app_commands.BotMissingPermissions: lambda e: BotPermissionMissing(
+        permission=e.missing_permissions[0]
+    ),
+}
+
+
+def translated(error: Exception, *, reference: str) -> Exception:
+    """One of our errors for whatever a command or listener raised; bugs become `Unexpected`."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    if isinstance(error, AtelierError | StorageError):
+        return error
+    row = next((_FOREIGN[cls] for cls in type(error).__mro__ if cls in _FOREIGN), None)
+    ours = row(error) if row is not None else Unexpected(reference=reference)
+    ours.__cause__ = error
+    return ours
+
+
+def is_worth_an_alarm(error: Exception) -> bool:
+    """Whether the operator should look; a refusal or a typing mistake is everyday life."""
+    return not isinstance(error, InvalidInput | Refused | InsufficientCredits | Duplicate)
