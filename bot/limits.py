@@ -61,6 +61,12 @@ TOOL_ROUNDS_MAX = 4
 """Requests within one turn; a model that still calls tools then is answered without them."""
 TURNS_PER_USER_MAX = 3
 """Answers one member may have running at once."""
+SETTLE_DELAYS_S = (0.5, 1.0, 2.0, 4.0)
+"""Between tries to book an ended turn; each try may itself wait five seconds for a lock (F-110)."""
+SHUTDOWN_WAIT_S = 25.0
+"""S-11: what running answers get to end by themselves."""
+SHUTDOWN_TELL_S = 5.0
+"""Then they are cut off, and this long is left to book and tell it (image: 40 s in all)."""
 CHANNEL_SEARCH_MESSAGES_MAX = 200
 """Two pages of Discord's history per search."""
 
@@ -77,6 +83,26 @@ JSON_BODY_BYTES_MAX = 8 * 1024 * 1024
 """Largest JSON answer that we read."""
 GET_ATTEMPTS_MAX = 4
 """Reads may be repeated; creates and streams never are."""
+CONNECT_ATTEMPTS_MAX = 3
+"""Tries to form a connection for a request that has not left yet (F-45)."""
+RETRY_DELAY_S = 0.5
+"""First pause between two tries; doubled each time, with jitter."""
+RETRY_DELAY_S_MAX = 10.0
+"""Longest pause; a `Retry-After` beyond it ends the tries, because a member is waiting."""
+GET_TIMEOUT_S = 15.0
+"""One try of a read, from the request to the last byte."""
+ANSWER_HEAD_TIMEOUT_S = 180.0
+"""Until the status line of a stream: models think before the first word (trap 13)."""
+DRAIN_TIMEOUT_S = 0.25
+"""Wait for the end of a body after its terminal event, to keep the connection (trap 20)."""
+ERROR_BODY_BYTES_MAX = 64 * 1024
+"""The documented error bodies have some hundred bytes."""
+ERROR_BODY_TIMEOUT_S = 5.0
+"""The status alone names the error if its body does not come."""
+RETRY_AFTER_S_MAX = 86_400.0
+"""A day; a larger `Retry-After` is cut to it."""
+PROVIDER_CONNECTIONS_MAX = 256
+"""Streams at once through the shared session; the next one waits CONNECT_TIMEOUT_S."""
 
 # --- Our own HTTP listener (reliability.md 3.5) ---------------------------------------------------
 WEB_BODY_BYTES_MAX = 64 * 1024
@@ -96,3 +122,4 @@ HISTORY_LINES_MAX = 10
 
 assert OUTPUT_TOKENS_FLOOR < OUTPUT_TOKENS_HELD < OUTPUT_TOKENS_MAX
 assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
+assert STREAM_IDLE_TIMEOUT_S < ANSWER_HEAD_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S

@@ -106,6 +106,7 @@ class Question:
     """One turn to answer.
 
     `reference` is the key that makes it happen once: `m:<message id>` or `i:<interaction id>`.
+    A `private` answer is seen by its author only, so it must not enter the channel's history.
     """
 
     reference: str
@@ -116,3 +117,4 @@ class Question:
     text: str
     attachments: tuple[Attachment, ...] = ()
     model_id: str | None = None
+    private: bool = False

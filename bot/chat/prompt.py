@@ -151,3 +151,20 @@ def _ask(question: Question) -> Message:
         for file in question.attachments
     )
     return Message(role=Role.USER, parts=(TextPart(text=asked), *media))
+
+
+def search_note(*, queries: Iterable[str], rounds: Iterable[ToolRound]) -> tuple[Item, ...]:
+    """What a searching request adds to the prompt in place of the tool rounds.
+
+    Search and functions exclude each other, so earlier results come as quoted text.
+    """
+    wanted = "; ".join(f'"{clean(query, chars_max=200)}"' for query in queries if query)
+    lines = [f"[The program: search the web now{f' for {wanted}' if wanted else ''}."]
+    for one in rounds:
+        names = {call.call_id: call.name for call in one.calls}
+        lines += [
+            f"Result of {names.get(result.call_id, 'a tool')}: {result.output}"
+            for result in one.results
+        ]
+    text = "\n".join(lines) + "]"
+    return (Message(role=Role.USER, parts=(TextPart(text=text),)),)

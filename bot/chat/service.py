@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
-from bot.catalogue.catalogue import Catalogue, ChatModel
-from bot.chat.ports import AnswerSink, ChannelReader, Question
-from bot.clock import Clock
-from bot.providers.base import ChatProvider
-from storage.database import Database
-from storage.types import Allowance, OpenTurn
+import asyncio
+from dataclasses import dataclass
 from typing import Protocol
+
+import structlog
+
+from bot.catalogue.catalogue import Catalogue, ChatModel
+from bot.chat.bookkeeper import Bookkeeper, Failure
+from bot.chat.books import recover_turns
+from bot.chat.checks import check_question
+from bot.chat.hold import GrowingHold
+from bot.chat.meter import Meter
+from bot.chat.ports import (
+    AnswerSink,
+    ChannelReader,
+    Ending,
+    FinalAnswer,
+    Question,
+    Receipt,
+)
+from bot.chat.tools import ToolContext
+from bot.chat.turn import Read, Turn
+from bot.clock import Clock
+from bot.errors import (
+    AtelierError,
+    ContentRefused,
+    NotOwner,
+    ProviderError,
+    ProviderRejected,
+    Restarting,
+    StreamCut,
+    StreamStalled,
+    TooManyTurns,
+    TurnOver,
+    Unexpected,
+)
+from bot.limits import (
+    OUTPUT_TOKENS_STEP,
+    SHUTDOWN_TELL_S,
+    SHUTDOWN_WAIT_S,
+    TURNS_PER_USER_MAX,
+)
+from bot.providers.base import ChatProvider
+from storage import turns
+from storage.database import Store
+from storage.errors import Duplicate, StorageError
+from storage.types import Allowance, Cause, OpenTurn
+
+_log = structlog.get_logger(__name__)
+
+BOT_NAME = "Atelier"
+"""What the model is told its name is."""
 
 
 class Providers(Protocol):
@@ -17,19 +62,39 @@ class Providers(Protocol):
     def for_model(self, model: ChatModel) -> ChatProvider: ...
 
 
+@dataclass(slots=True)
+class _Running:
+    """A turn of this process, from its registration until its end is shown."""
+
+    question: Question
+    task: asyncio.Task[None] | None = None
+    reading: asyncio.Task[Read] | None = None
+    turn: Turn | None = None
+
+
 class ChatService:
-    """Answers questions; every turn ends in exactly one settle or one void."""
+    """Answers questions; every turn that was begun ends in exactly one settle or one void."""
 
     def __init__(
         self,
         *,
-        database: Database,
+        database: Store,
         providers: Providers,
         catalogue: Catalogue,
         allowance: Allowance,
         clock: Clock,
+        bot_name: str = BOT_NAME,
     ) -> None:
         self._database = database
+        self._providers = providers
+        self._catalogue = catalogue
+        self._clock = clock
+        self._bot_name = bot_name
+        self._bookkeeper = Bookkeeper(
+            database=database, catalogue=catalogue, allowance=allowance, clock=clock
+        )
+        self._running: dict[str, _Running] = {}
+        self._closing = False
 
     async def reply(
         self, question: Question, sink: AnswerSink, reader: ChannelReader | None = None
@@ -40,28 +105,187 @@ class ChatService:
         `Restarting`), `InsufficientCredits`, `Duplicate`, `StoreUnavailable`. What goes wrong
         later is told through `sink.finish`. Cancelling the caller does not cancel the turn.
         """
-        raise NotImplementedError
+        model = check_question(question, self._catalogue)
+        if self._closing:
+            raise Restarting
+        if question.reference in self._running:
+            raise Duplicate(reference=question.reference)
+        mine = sum(
+            running.question.author_id == question.author_id for running in self._running.values()
+        )
+        if mine >= TURNS_PER_USER_MAX:
+            raise TooManyTurns(limit=TURNS_PER_USER_MAX)
+        running = _Running(question)
+        self._running[question.reference] = running
+        running.task = asyncio.create_task(self._run(running, model, sink, reader))
+        running.task.add_done_callback(lambda task: self._ended(question.reference, task))
+        await asyncio.shield(running.task)
+
+    def _ended(self, reference: str, task: asyncio.Task[None]) -> None:
+        del self._running[reference]
+        # Somebody has looked: a caller that was cancelled meanwhile will not.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.debug("turn_not_begun", reference=reference, error=type(error).__name__)
 
     def stop(self, reference: str, *, user_id: int, staff: bool) -> None:
         """Freeze what is shown. Raises `NotOwner`, `TurnOver`."""
-        raise NotImplementedError
+        running = self._running.get(reference)
+        if running is None or running.turn is None or not self.is_running(reference):
+            raise TurnOver
+        if user_id != running.question.author_id and not staff:
+            raise NotOwner
+        running.turn.stop()
 
     def is_running(self, reference: str) -> bool:
         """Whether `stop` would find an answer to stop."""
-        raise NotImplementedError
+        running = self._running.get(reference)
+        return running is not None and running.reading is not None and not running.reading.done()
 
     async def forget(self, channel_id: int) -> int:
         """Drop the channel's history; how many turns that were."""
-        raise NotImplementedError
+        return await self._database.transact(
+            turns.forget, channel_id=channel_id, now_us=self._clock.now_us()
+        )
 
     async def show_at(self, reference: str, message_id: int) -> None:
         """Remember where the answer appears, so that a restart can say what became of it."""
-        raise NotImplementedError
+        await self._database.transact(turns.show_at, reference=reference, message_id=message_id)
 
     async def recover(self) -> tuple[OpenTurn, ...]:
         """At boot: void what a former process left open; the turns whose members to tell."""
-        raise NotImplementedError
+        left = await self._database.transact(recover_turns, now_us=self._clock.now_us())
+        if left:
+            _log.warning("turns_recovered", fault="F-19", count=len(left))
+        return left
 
     async def close(self) -> None:
         """Take nothing new, let running turns end, interrupt those that do not (S-11)."""
-        raise NotImplementedError
+        self._closing = True
+        if tasks := self._tasks():
+            _log.info("waiting_for_answers", count=len(tasks), wait_s=SHUTDOWN_WAIT_S)
+            await asyncio.wait(tasks, timeout=SHUTDOWN_WAIT_S)
+        for running in tuple(self._running.values()):
+            if running.reading is not None:
+                running.reading.cancel()
+        if tasks := self._tasks():
+            await asyncio.wait(tasks, timeout=SHUTDOWN_TELL_S)
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [running.task for running in self._running.values() if running.task is not None]
+
+    # --- one turn -----------------------------------------------------------------------------
+
+    async def _run(
+        self,
+        running: _Running,
+        model: ChatModel,
+        sink: AnswerSink,
+        reader: ChannelReader | None,
+    ) -> None:
+        """Runs in its own task, which nobody cancels: only `running.reading` is ever cut."""
+        question = running.question
+        provider = self._providers.for_model(model)
+        opened = await self._bookkeeper.open(question, model, bot_name=self._bot_name)
+        # Frozen here: a price that changes during the answer does not change its price (F-68).
+        meter = Meter(model=model, multiplier_ppm=self._catalogue.multiplier_ppm)
+        hold = GrowingHold(
+            amount_ucr=opened.hold.amount_ucr,
+            step_ucr=meter.price_ucr(output_tokens=OUTPUT_TOKENS_STEP),
+            extend=lambda amount_ucr: self._bookkeeper.extend(question.reference, amount_ucr),
+        )
+        context = ToolContext(
+            now_us=self._clock.now_us,
+            credits=lambda: self._bookkeeper.credits_of(question.author_id),
+            reader=reader,
+        )
+        turn = Turn(
+            opened=opened,
+            model=model,
+            provider=provider,
+            hold=hold,
+            meter=meter,
+            sink=sink,
+            tool_context=context,
+        )
+        running.turn = turn
+        running.reading = asyncio.create_task(turn.read())
+        end = await self._end_of(running.reading, turn, question.reference)
+        await hold.settled()
+        final = await self._book(question, turn, end, model)
+        try:
+            await sink.finish(final)
+        except Exception:  # noqa: BLE001 - the books are closed: there is nothing left to undo.
+            _log.exception("answer_not_shown", reference=question.reference)
+
+    async def _end_of(
+        self, reading: asyncio.Task[Read], turn: Turn, reference: str
+    ) -> Read | Failure:
+        """Wait for the reader; what it raised becomes the reason why nothing is charged."""
+        await asyncio.wait({reading})
+        error: BaseException | None
+        error = asyncio.CancelledError() if reading.cancelled() else reading.exception()
+        if error is None:
+            return reading.result()
+        cause = _cause_of(error)
+        if isinstance(error, asyncio.CancelledError):
+            shown: Exception = Restarting()
+        elif isinstance(error, AtelierError | StorageError):
+            shown = error
+        else:
+            shown = Unexpected(reference=reference)
+            shown.__cause__ = error
+        loss_ucr = turn.lost_ucr(error)
+        _log.warning(
+            "turn_failed",
+            reference=reference,
+            error=type(error).__name__,
+            facts=str(error),
+            cause=cause,
+            loss_ucr=loss_ucr,
+            exc_info=error if isinstance(shown, Unexpected) else None,
+        )
+        return Failure(error=shown, cause=cause, loss_ucr=loss_ucr)
+
+    async def _book(
+        self, question: Question, turn: Turn, end: Read | Failure, model: ChatModel
+    ) -> FinalAnswer:
+        """Settle or void, once; what the member is told follows from what was booked."""
+        error = end.error if isinstance(end, Failure) else None
+        ending = end.ending if isinstance(end, Read) else Ending.FAILED
+        receipt = None
+        try:
+            settlement = await self._bookkeeper.end(question, turn.shown, end)
+        except StorageError as unavailable:
+            ending, error = Ending.FAILED, unavailable
+        else:
+            receipt = Receipt(
+                model_label=model.label,
+                charged_ucr=settlement.charged_ucr,
+                available_ucr=settlement.available_ucr,
+            )
+            if turn.stopped:
+                # What the member asked for has happened; a failure behind it costs nothing.
+                ending, error = Ending.STOPPED, None
+        return FinalAnswer(
+            text=turn.shown,
+            ending=ending,
+            sources=turn.sources,
+            receipt=receipt,
+            error=error,
+            reference=question.reference,
+        )
+
+
+def _cause_of(error: BaseException) -> Cause:
+    """The closed list of asks.md 3.3."""
+    if isinstance(error, asyncio.CancelledError):
+        return Cause.INTERRUPTED
+    if isinstance(error, ContentRefused | ProviderRejected):
+        return Cause.PROVIDER_REFUSED
+    if isinstance(error, StreamCut | StreamStalled):
+        return Cause.STREAM_UNFINISHED
+    if isinstance(error, ProviderError):
+        return Cause.PROVIDER_ERROR
+    if isinstance(error, AtelierError | StorageError):
+        return Cause.CANCELLED
+    return Cause.INTERRUPTED

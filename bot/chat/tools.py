@@ -35,7 +35,7 @@ Arguments = Mapping[str, Any]
 _log = structlog.get_logger(__name__)
 
 
-class BadArguments(Exception):
+class BadArgumentsError(Exception):
     """The model's arguments do not fit; the text goes back to the model, never to a member."""
 
 
@@ -59,7 +59,7 @@ async def _get_time(context: ToolContext, arguments: Arguments) -> Any:
     try:
         zone = ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadArguments("timezone: not an IANA name such as Europe/Berlin") from error
+        raise BadArgumentsError("timezone: not an IANA name such as Europe/Berlin") from error
     moment = datetime.fromtimestamp(context.now_us() / 1_000_000, UTC).astimezone(zone)
     return {"time": moment.isoformat(timespec="seconds"), "weekday": f"{moment:%A}"}
 
@@ -71,7 +71,7 @@ async def _get_my_credits(context: ToolContext, _arguments: Arguments) -> Any:
 async def _search_channel(context: ToolContext, arguments: Arguments) -> Any:
     query = _text(arguments, "query", chars_max=QUERY_CHARS_MAX)
     if context.reader is None:
-        raise BadArguments("this channel's history cannot be read here")
+        raise BadArgumentsError("this channel's history cannot be read here")
     found = await context.reader.search(query)
     return {
         "messages": [
@@ -177,7 +177,7 @@ async def _run(context: ToolContext, call: ToolCall) -> str:
         return _error("no such tool")
     try:
         answer = await tool.run(context, _parse(call, tool.declared))
-    except BadArguments as error:
+    except BadArgumentsError as error:
         return _error(str(error))
     except Exception as error:  # noqa: BLE001 - a broken tool must not take the paid answer along.
         _log.warning("tool_failed", tool=call.name, error=type(error).__name__)
@@ -187,16 +187,16 @@ async def _run(context: ToolContext, call: ToolCall) -> str:
 
 def _parse(call: ToolCall, declared: FunctionTool) -> Arguments:
     if len(call.arguments) > ARGUMENTS_CHARS_MAX:
-        raise BadArguments("arguments: too long")
+        raise BadArgumentsError("arguments: too long")
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError) as error:
-        raise BadArguments("arguments: not JSON") from error
+        raise BadArgumentsError("arguments: not JSON") from error
     if not isinstance(arguments, dict):
-        raise BadArguments("arguments: not an object")
+        raise BadArgumentsError("arguments: not an object")
     unknown = sorted(set(arguments) - set(declared.parameters["properties"]))
     if unknown:
-        raise BadArguments(f"unknown argument: {unknown[0][:40]}")
+        raise BadArgumentsError(f"unknown argument: {unknown[0][:40]}")
     return arguments
 
 
@@ -204,18 +204,16 @@ def search_query(call: ToolCall) -> str:
     """What the model wants to look up; empty when its arguments are unreadable."""
     try:
         return _text(_parse(call, _SEARCH_WEB), "query", chars_max=QUERY_CHARS_MAX)
-    except BadArguments:
+    except BadArgumentsError:
         return ""
 
 
-def _text(
-    arguments: Arguments, name: str, *, chars_max: int, default: str | None = None
-) -> str:
+def _text(arguments: Arguments, name: str, *, chars_max: int, default: str | None = None) -> str:
     value = arguments.get(name, default)
     if not isinstance(value, str) or not value.strip():
-        raise BadArguments(f"{name}: a text is needed")
+        raise BadArgumentsError(f"{name}: a text is needed")
     if len(value) > chars_max:
-        raise BadArguments(f"{name}: at most {chars_max} characters")
+        raise BadArgumentsError(f"{name}: at most {chars_max} characters")
     return value.strip()
 
 

@@ -10,7 +10,7 @@ from bot.clock import Clock
 from bot.errors import AmountInvalid, SelfGrant
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
 from storage import ledger
-from storage.database import Database
+from storage.database import Store
 from storage.types import UCR_PER_CREDIT, Allowance, Balance, HistoryLine
 
 PER_MILLION = 1_000_000
@@ -48,7 +48,7 @@ class CreditsService:
     """
 
     def __init__(
-        self, *, database: Database, catalogue: Catalogue, allowance: Allowance, clock: Clock
+        self, *, database: Store, catalogue: Catalogue, allowance: Allowance, clock: Clock
     ) -> None:
         self._database = database
         self._catalogue = catalogue

@@ -1,0 +1,81 @@
+"""A hold that grows while an answer is written (asks.md 3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from storage.errors import InsufficientCredits
+from storage.types import Hold
+
+_log = structlog.get_logger(__name__)
+
+Extend = Callable[[int], Awaitable[Hold]]
+"""Adds up to so many µcr to the hold. Raises `InsufficientCredits`, `StoreUnavailable`."""
+
+
+class GrowingHold:
+    """Asks for one step more before the price reaches the hold, beside the reader.
+
+    One extension runs at a time; the reader waits for it only when the hold is used up.
+    """
+
+    def __init__(self, *, amount_ucr: int, step_ucr: int, extend: Extend) -> None:
+        self.amount_ucr = amount_ucr
+        self._step_ucr = max(1, step_ucr)
+        self._extend = extend
+        self._growing: asyncio.Task[None] | None = None
+        self._exhausted = False
+        self._resets_at_us: int | None = None
+
+    async def carries(self, price_ucr: int, *, grow: bool) -> bool:
+        """Whether the hold still covers `price_ucr`; starts growing in good time if it may."""
+        if grow and price_ucr + self._step_ucr // 2 > self.amount_ucr:
+            self._start(self._step_ucr)
+        if price_ucr <= self.amount_ucr:
+            return True
+        await self.settled()
+        return price_ucr <= self.amount_ucr
+
+    async def reserve(self, price_ucr: int) -> bool:
+        """Grow to at least `price_ucr` now, before the next request is sent."""
+        await self.settled()
+        if price_ucr > self.amount_ucr:
+            self._start(max(self._step_ucr, price_ucr - self.amount_ucr))
+            await self.settled()
+        return price_ucr <= self.amount_ucr
+
+    async def settled(self) -> None:
+        """Wait for a running extension, so that nothing moves the hold after its end."""
+        if self._growing is not None:
+            await asyncio.shield(self._growing)
+            self._growing = None
+
+    def shortage_of(self, needed_ucr: int) -> InsufficientCredits:
+        """The error for an answer that ended without a word because it cost more than was held."""
+        return InsufficientCredits(
+            needed_ucr=needed_ucr,
+            available_ucr=self.amount_ucr,
+            resets_at_us=self._resets_at_us,
+        )
+
+    def _start(self, amount_ucr: int) -> None:
+        if self._growing is not None and self._growing.done():
+            self._growing = None
+        if self._growing is None and not self._exhausted:
+            self._growing = asyncio.create_task(self._grow(amount_ucr))
+
+    async def _grow(self, amount_ucr: int) -> None:
+        try:
+            hold = await self._extend(amount_ucr)
+        except InsufficientCredits as error:
+            self._exhausted = True
+            self._resets_at_us = error.resets_at_us
+        except Exception as error:  # noqa: BLE001 - the answer so far must still be booked.
+            # Asking again would only delay its end.
+            self._exhausted = True
+            _log.warning("hold_not_extended", error=type(error).__name__)
+        else:
+            self.amount_ucr = hold.amount_ucr

@@ -1,0 +1,279 @@
+"""One answer while it is being made: the stream, the tools, the growing hold, Stop."""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bot.catalogue.catalogue import ChatModel, Feature
+from bot.catalogue.pricing import estimate_tokens
+from bot.chat import tools
+from bot.chat.books import Opened
+from bot.chat.hold import GrowingHold
+from bot.chat.meter import Meter
+from bot.chat.ports import AnswerSink, Draft, Ending, Phase
+from bot.chat.prompt import item_tokens, search_note
+from bot.errors import AnswerMalformed, ContentRefused, StreamCut, StreamStalled
+from bot.limits import OUTPUT_TOKENS_FLOOR, OUTPUT_TOKENS_MAX, TOOL_ROUNDS_MAX
+from bot.providers.base import (
+    ChatEvent,
+    ChatProvider,
+    ChatRequest,
+    Citation,
+    Finished,
+    FinishReason,
+    FunctionTool,
+    Item,
+    Searching,
+    TextDelta,
+    ThoughtDelta,
+    ToolCall,
+    ToolRound,
+)
+from storage.types import Cause
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """How reading ended: what the member owes for it, before the hold caps it."""
+
+    ending: Ending
+    charge_ucr: int
+    cause: Cause
+
+
+class Turn:
+    """Reads one answer to its end and shows it. Books nothing: see `service.py`."""
+
+    def __init__(
+        self,
+        *,
+        opened: Opened,
+        model: ChatModel,
+        provider: ChatProvider,
+        hold: GrowingHold,
+        meter: Meter,
+        sink: AnswerSink,
+        tool_context: tools.ToolContext,
+    ) -> None:
+        self._base: tuple[Item, ...] = opened.prompt.items
+        self._base_tokens = opened.prompt.tokens
+        self._model = model
+        self._provider = provider
+        self._hold = hold
+        self._meter = meter
+        self._sink = sink
+        self._tool_context = tool_context
+        self._rounds: tuple[ToolRound, ...] = ()
+        self._text = ""
+        self._text_of_request = ""
+        self._frozen: str | None = None
+        self._phase = Phase.THINKING
+        self._sources: dict[str, Citation] = {}
+        self._began = False
+
+    @property
+    def shown(self) -> str:
+        """The answer as the member sees it."""
+        return self._text if self._frozen is None else self._frozen
+
+    @property
+    def stopped(self) -> bool:
+        return self._frozen is not None
+
+    @property
+    def sources(self) -> tuple[Citation, ...]:
+        """What the answer cites, each address once."""
+        return tuple(self._sources.values())
+
+    def stop(self) -> None:
+        """Freeze what is shown. Reading goes on, or Stop would be free generation (F-153)."""
+        if self._frozen is None:
+            self._frozen = self._text
+            self._sink.update(Draft(text=self._frozen, phase=Phase.STOPPED))
+
+    def lost_ucr(self, error: BaseException) -> int:
+        """What the provider took for an answer that failed, by our estimate (F-57).
+
+        A request costs something once its stream has begun, even when no event came through.
+        """
+        self._meter.cut_request()
+        if self._began or isinstance(error, StreamCut | StreamStalled):
+            return self._meter.provider_ucr()
+        return self._meter.spent_ucr
+
+    async def read(self) -> Read:
+        """Ask and read until the answer has ended. Raises `ProviderError`, `RequestInvalid`.
+
+        Also raises `InsufficientCredits` when the credits ended before there was any text.
+        """
+        request = self._first_request()
+        self._draft()
+        for requests_left in range(TOOL_ROUNDS_MAX, -1, -1):
+            finished = await self._ask(request)
+            if isinstance(finished, Ending):
+                return self._cut(finished)
+            self._account(finished)
+            if finished.calls and request.tools and not self.stopped:
+                await self._run_tools(request, finished)
+            if not finished.calls or not request.tools or self.stopped:
+                return self._complete(finished)
+            request = self._follow_up(request, finished, last=requests_left == 1)
+            if not await self._afford(request):
+                return self._cut(Ending.CREDITS)
+        raise AssertionError("the last request offers no tools")
+
+    # --- one request ----------------------------------------------------------------------
+
+    async def _ask(self, request: ChatRequest) -> Finished | Ending:
+        """Read one stream; an `Ending` when we end it before the provider does."""
+        finished: Finished | None = None
+        self._text_of_request = ""
+        self._began = False
+        async with aclosing(self._provider.stream(request)) as events:
+            async for event in events:
+                self._began = True
+                if isinstance(event, Finished):
+                    finished = event
+                    continue
+                self._take(event)
+                if (ending := await self._must_end()) is not None:
+                    return ending
+        if finished is None:
+            raise StreamCut(provider=self._model.provider)
+        return finished
+
+    def _take(self, event: ChatEvent) -> None:
+        if isinstance(event, TextDelta):
+            if self._text and not self._text_of_request:
+                self._text += "\n\n"
+            self._text += event.text
+            self._text_of_request += event.text
+            self._meter.add(event.text)
+            self._phase = Phase.WRITING
+        elif isinstance(event, ThoughtDelta):
+            self._meter.add(event.text)
+            return
+        elif isinstance(event, Searching):
+            self._phase = Phase.SEARCHING
+        elif isinstance(event, Citation):
+            if not self.stopped:
+                self._sources.setdefault(event.url, event)
+            return
+        self._draft()
+
+    def _draft(self) -> None:
+        if not self.stopped:
+            self._sink.update(Draft(text=self._text, phase=self._phase))
+
+    async def _must_end(self) -> Ending | None:
+        """I-9 without a limit on the wire: our own cut-off (reliability.md 1.7, S-12)."""
+        if self._meter.output_tokens >= OUTPUT_TOKENS_MAX:
+            return Ending.LENGTH
+        carried = await self._hold.carries(self._meter.charge_ucr(), grow=not self.stopped)
+        return None if carried else Ending.CREDITS
+
+    def _account(self, finished: Finished) -> None:
+        """Add the request's price; refuse what is no answer."""
+        cost = self._meter.finish_request(finished)
+        if cost.rejected is not None:
+            _log.error("reported_price_rejected", fault="F-51", model=self._model.id)
+        if finished.reason is FinishReason.CONTENT_FILTER:
+            raise ContentRefused(provider=self._model.provider, code="content_filter")
+
+    # --- the next request -------------------------------------------------------------------
+
+    def _first_request(self) -> ChatRequest:
+        offered = tools.offered(self._model, reader=self._tool_context.reader)
+        self._meter.begin_request(self._base_tokens + _declared_tokens(offered))
+        return ChatRequest(
+            model=self._model,
+            items=self._base,
+            effort=self._model.default_effort or None,
+            # A model that can only search is always asked with search.
+            search=not offered and Feature.SEARCH in self._model.features,
+            tools=offered,
+        )
+
+    async def _run_tools(self, request: ChatRequest, finished: Finished) -> None:
+        searches = _searches(request, finished)
+        calls = tuple(call for call in finished.calls if call not in searches)
+        answered = ToolRound(
+            text=self._text_of_request,
+            calls=calls,
+            results=await tools.run_all(self._tool_context, calls),
+            raw_items=finished.raw_items,
+        )
+        self._rounds = (*self._rounds, answered)
+
+    def _follow_up(self, request: ChatRequest, finished: Finished, *, last: bool) -> ChatRequest:
+        """The request that carries the results, or the one that searches."""
+        if searches := _searches(request, finished):
+            self._phase = Phase.SEARCHING
+            queries = tuple(map(tools.search_query, searches))
+            items = (*self._base, *search_note(queries=queries, rounds=self._rounds))
+            request = replace(request, items=items, tools=(), search=True)
+        else:
+            self._phase = Phase.THINKING
+            items = (*self._base, *self._rounds)
+            request = replace(request, items=items, tools=() if last else request.tools)
+        self._draft()
+        return request
+
+    async def _afford(self, request: ChatRequest) -> bool:
+        """Hold enough for one request more, a short answer included."""
+        added = request.items[len(self._base) :]
+        tokens = self._base_tokens + sum(map(item_tokens, added)) + _declared_tokens(request.tools)
+        more_ucr = self._meter.price_ucr(prompt_tokens=tokens, output_tokens=OUTPUT_TOKENS_FLOOR)
+        if not await self._hold.reserve(self._meter.charge_ucr() + more_ucr):
+            return False
+        self._meter.begin_request(tokens)
+        return True
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _complete(self, finished: Finished) -> Read:
+        if not self.stopped and not self._text.strip():
+            # Paid for nothing is what members of other bots complain about most.
+            raise AnswerMalformed(provider=self._model.provider, code="empty_answer")
+        ending = Ending.LENGTH if finished.reason is FinishReason.LENGTH else Ending.COMPLETE
+        return Read(
+            ending=Ending.STOPPED if self.stopped else ending,
+            charge_ucr=self._meter.charge_ucr(),
+            cause=Cause.ANSWERED,
+        )
+
+    def _cut(self, ending: Ending) -> Read:
+        """We ended it: what was shown is paid by our estimate, never above the hold."""
+        self._meter.cut_request()
+        needed_ucr = self._meter.charge_ucr()
+        if not self.stopped and not self._text.strip():
+            if ending is Ending.LENGTH:
+                raise AnswerMalformed(provider=self._model.provider, code="empty_answer")
+            raise self._hold.shortage_of(needed_ucr)
+        _log.info("answer_cut", ending=ending, needed_ucr=needed_ucr)
+        return Read(
+            ending=Ending.STOPPED if self.stopped else ending,
+            charge_ucr=min(needed_ucr, self._hold.amount_ucr),
+            cause=Cause.HOLD_EXHAUSTED,
+        )
+
+
+def _searches(request: ChatRequest, finished: Finished) -> tuple[ToolCall, ...]:
+    """The calls that ask for a web search, where one was offered."""
+    if not any(tool.name == tools.SEARCH_WEB for tool in request.tools):
+        return ()
+    return tuple(call for call in finished.calls if call.name == tools.SEARCH_WEB)
+
+
+def _declared_tokens(declared: tuple[FunctionTool, ...]) -> int:
+    """The declarations of the tools are prompt, too."""
+    return sum(
+        estimate_tokens(tool.name + tool.description + json.dumps(tool.parameters))
+        for tool in declared
+    )
