@@ -1,13 +1,13 @@
 """What storage can refuse. Facts only; the words stand in `bot/text`.
 
-    StorageError
-    ├── InsufficientCredits
-    ├── Duplicate
-    ├── IllegalMove
-    ├── UnknownReference
-    ├── StoreUnavailable
-    ├── StoreCorrupt
-    └── StoreInUse
+StorageError
+├── InsufficientCredits
+├── Duplicate
+├── IllegalMove
+├── UnknownReference
+├── StoreUnavailable
+├── StoreCorrupt
+└── StoreInUse
 """
 
 from __future__ import annotations

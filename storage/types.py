@@ -22,6 +22,24 @@ class BucketKind(StrEnum):
     """Given by staff; no end."""
 
 
+class ActKind(StrEnum):
+    """What an act on the ledger was; `HistoryLine.kind` is one of the first six."""
+
+    ALLOWANCE = "allowance"
+    """A day's allowance was issued, or its amount was changed during the day."""
+    EXPIRE = "expire"
+    """What was left when a bucket ended."""
+    GRANT = "grant"
+    TAKE = "take"
+    SET = "set"
+    """Staff set the balance; the difference may be positive, negative or nothing."""
+    SETTLE = "settle"
+    """A piece of work was paid."""
+    HOLD = "hold"
+    EXTEND = "extend"
+    VOID = "void"
+
+
 class HoldState(StrEnum):
     """A hold is left exactly once."""
 

@@ -1,0 +1,130 @@
+"""Journal lines and their entries: the only place that moves money between accounts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from storage.schema import accounts, entries, journal
+from storage.types import ActKind
+
+GENESIS = bytes(32)
+"""What stands before the first digest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """`amount_ucr` from one account to another; always more than nothing."""
+
+    from_account_id: int
+    to_account_id: int
+    amount_ucr: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One line of the journal."""
+
+    kind: ActKind
+    user_id: int
+    reference: str
+    at_us: int
+    delta_ucr: int = 0
+    hold_id: int | None = None
+    actor_id: int | None = None
+    guild_id: int | None = None
+    reason: str | None = None
+
+
+def digest(
+    previous: bytes, *, entry_id: int, move: Move, kind: str, hold_id: int | None, at_us: int
+) -> bytes:
+    """The link of the chain over one entry (I-2): SHA-256 over all that must never change."""
+    facts = (
+        entry_id,
+        move.from_account_id,
+        move.to_account_id,
+        move.amount_ucr,
+        kind,
+        hold_id,
+        at_us,
+    )
+    return hashlib.sha256(previous + "|".join(map(str, facts)).encode()).digest()
+
+
+def record(connection: Connection, act: Act, moves: Sequence[Move]) -> None:
+    """Write one act with all its movements and keep the balances equal to their sum (I-1).
+
+    Entries are numbered here, one after the other, so that a missing number means a lost entry.
+    """
+    assert all(move.amount_ucr > 0 for move in moves)
+    line = connection.execute(
+        insert(journal)
+        .values(
+            kind=act.kind,
+            user_id=act.user_id,
+            reference=act.reference,
+            hold_id=act.hold_id,
+            delta_ucr=act.delta_ucr,
+            actor_id=act.actor_id,
+            guild_id=act.guild_id,
+            reason=act.reason,
+            at_us=act.at_us,
+        )
+        .returning(journal.c.id)
+    ).scalar_one()
+    if moves:
+        _append(connection, act, line, moves)
+        _balance(connection, moves)
+
+
+def _append(connection: Connection, act: Act, journal_id: int, moves: Sequence[Move]) -> None:
+    """Add the entries at the end of the chain."""
+    newest = connection.execute(
+        select(entries.c.id, entries.c.digest).order_by(entries.c.id.desc()).limit(1)
+    ).one_or_none()
+    entry_id, link = (0, GENESIS) if newest is None else (newest.id, newest.digest)
+    rows = []
+    for move in moves:
+        entry_id += 1
+        link = digest(
+            link,
+            entry_id=entry_id,
+            move=move,
+            kind=act.kind,
+            hold_id=act.hold_id,
+            at_us=act.at_us,
+        )
+        rows.append(
+            {
+                "id": entry_id,
+                "journal_id": journal_id,
+                "from_account_id": move.from_account_id,
+                "to_account_id": move.to_account_id,
+                "amount_ucr": move.amount_ucr,
+                "digest": link,
+            }
+        )
+    connection.execute(insert(entries), rows)
+
+
+_ADD = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("account_id"))
+    .values(balance_ucr=accounts.c.balance_ucr + bindparam("delta_ucr"))
+)
+
+
+def _balance(connection: Connection, moves: Sequence[Move]) -> None:
+    """Bring the stored balances along; the CHECK refuses one below zero (I-3)."""
+    deltas: defaultdict[int, int] = defaultdict(int)
+    for move in moves:
+        deltas[move.from_account_id] -= move.amount_ucr
+        deltas[move.to_account_id] += move.amount_ucr
+    connection.execute(
+        _ADD, [{"account_id": key, "delta_ucr": deltas[key]} for key in sorted(deltas)]
+    )

@@ -1,0 +1,86 @@
+"""The same face as `Database` without thread or second task: for unit tests and simulation.
+
+The bodies, the SQL, the schema and the pragmas are the real ones; only the way to the connection
+differs. It takes no file lock: whoever uses it owns the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from storage import migrate, sqlite
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MEMORY = ":memory:"
+
+
+class InlineDatabase:
+    """A `Store` on one synchronous connection; also usable without a loop by `run` and `view`."""
+
+    def __init__(self, path: Path | str = MEMORY) -> None:
+        self._path = path
+        self.engine = create_engine(
+            f"sqlite+pysqlite:///{path}",
+            # One connection for ever, as in production; and `:memory:` lives as long as it does.
+            poolclass=StaticPool,
+            hide_parameters=True,
+        )
+        sqlite.attach(self.engine)
+        self.run(migrate.upgrade)
+
+    @classmethod
+    async def open(cls, path: Path | str = MEMORY) -> InlineDatabase:
+        """As `Database.open`, with a file path or `:memory:`."""
+        return cls(path)
+
+    def run(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`transact` for callers without a loop."""
+        try:
+            with self.engine.begin() as connection:
+                return body(connection, *args, **kwargs)
+        except SQLAlchemyError as error:
+            self._rise(error)
+            raise
+
+    def view(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`read` for callers without a loop."""
+        try:
+            with self.engine.connect() as connection:
+                reading = connection.execution_options(**{sqlite.READ_ONLY: True})
+                return sqlite.viewed(reading, body, *args, **kwargs)
+        except SQLAlchemyError as error:
+            self._rise(error)
+            raise
+
+    def _rise(self, error: SQLAlchemyError) -> None:
+        meaning = sqlite.translated(error, path=self._path)
+        if meaning is not None:
+            raise meaning from error
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `body` in one write transaction."""
+        return self.run(body, *args, **kwargs)
+
+    async def read(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `body` on one consistent view."""
+        return self.view(body, *args, **kwargs)
+
+    async def close(self) -> None:
+        """Drop the connection, and with it an in-memory database."""
+        self.engine.dispose()

@@ -1,0 +1,226 @@
+"""Credits: granted, held, settled or given back, and never lost (reliability.md S-3, asks.md 3.3).
+
+Double entry in whole micro-credits. A member owns buckets; a hold takes parts of them, ends
+soonest first, then by priority, then oldest, and is left exactly once:
+
+    open ── settle ──> settled    min(hold, cost) is spent, the rest goes back to its buckets
+      └──── void ────> voided     all of it goes back
+
+What the provider cost beyond the hold is operator loss. Every act has a reference; repeating one
+changes nothing. All functions want a write transaction, except `history` and `audit`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from storage import wallet as wallets
+from storage.audit import audit
+from storage.books import Act, Move, record
+from storage.errors import Duplicate
+from storage.holds import extend, hold, settle, void
+from storage.schema import ISSUER_ID, journal
+from storage.types import ActKind, Allowance, Balance, BucketKind, HistoryLine
+from storage.wallet import Wallet
+
+__all__ = [
+    "audit",
+    "balance",
+    "extend",
+    "grant",
+    "history",
+    "hold",
+    "set_balance",
+    "settle",
+    "take",
+    "void",
+]
+
+
+def balance(connection: Connection, *, user_id: int, allowance: Allowance, now_us: int) -> Balance:
+    """What a member has now; books the running day's allowance on the way."""
+    touched = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+    return touched.balance(allowance)
+
+
+# --- Staff ---------------------------------------------------------------------------------------
+
+
+def grant(
+    connection: Connection,
+    *,
+    user_id: int,
+    amount_ucr: int,
+    actor_id: int,
+    guild_id: int | None,
+    reason: str,
+    reference: str,
+    allowance: Allowance,
+    now_us: int,
+) -> Balance:
+    """Give a member credits without an end; the balance after it.
+
+    Raises Duplicate when the reference names another act.
+    """
+    assert amount_ucr > 0
+    wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+    act = Act(
+        kind=ActKind.GRANT,
+        user_id=user_id,
+        reference=reference,
+        at_us=wallet.now_us,
+        delta_ucr=amount_ucr,
+        actor_id=actor_id,
+        guild_id=guild_id,
+        reason=reason,
+    )
+    if not _repeated(connection, act):
+        _give(connection, wallet, act)
+    return balance(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+
+
+def take(
+    connection: Connection,
+    *,
+    user_id: int,
+    amount_ucr: int,
+    actor_id: int,
+    guild_id: int | None,
+    reason: str,
+    reference: str,
+    allowance: Allowance,
+    now_us: int,
+) -> Balance:
+    """Take credits that are not held; the balance after it.
+
+    Raises InsufficientCredits when fewer are available, Duplicate as `grant`.
+    """
+    assert amount_ucr > 0
+    wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+    act = Act(
+        kind=ActKind.TAKE,
+        user_id=user_id,
+        reference=reference,
+        at_us=wallet.now_us,
+        delta_ucr=-amount_ucr,
+        actor_id=actor_id,
+        guild_id=guild_id,
+        reason=reason,
+    )
+    if not _repeated(connection, act):
+        if wallet.available_ucr < amount_ucr:
+            raise wallet.insufficient(allowance, amount_ucr)
+        _take_back(connection, wallet, act)
+    return balance(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+
+
+def set_balance(
+    connection: Connection,
+    *,
+    user_id: int,
+    target_ucr: int,
+    actor_id: int,
+    guild_id: int | None,
+    reason: str,
+    reference: str,
+    allowance: Allowance,
+    now_us: int,
+) -> Balance:
+    """Make what is available exactly `target_ucr`; what is held stays held.
+
+    Raises Duplicate as `grant`.
+    """
+    assert target_ucr >= 0
+    wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+    act = Act(
+        kind=ActKind.SET,
+        user_id=user_id,
+        reference=reference,
+        at_us=wallet.now_us,
+        delta_ucr=target_ucr - wallet.available_ucr,
+        actor_id=actor_id,
+        guild_id=guild_id,
+        reason=reason,
+    )
+    if not _repeated(connection, act):
+        if act.delta_ucr > 0:
+            _give(connection, wallet, act)
+        else:
+            _take_back(connection, wallet, act)
+    return balance(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+
+
+def _repeated(connection: Connection, act: Act) -> bool:
+    """Whether this very act was already done; the unique index is the second defence."""
+    staff = (ActKind.GRANT, ActKind.TAKE, ActKind.SET)
+    found = connection.execute(
+        select(journal.c.kind, journal.c.user_id).where(
+            journal.c.reference == act.reference, journal.c.kind.in_(staff)
+        )
+    ).one_or_none()
+    if found is None:
+        return False
+    if (found.kind, found.user_id) != (act.kind, act.user_id):
+        raise Duplicate(reference=act.reference)
+    return True
+
+
+def _give(connection: Connection, wallet: Wallet, act: Act) -> None:
+    _bucket_id, account_id = wallets.open_bucket(
+        connection,
+        user_id=act.user_id,
+        kind=BucketKind.GRANT,
+        starts_us=wallet.now_us,
+        ends_us=None,
+        issued_ucr=act.delta_ucr,
+    )
+    record(connection, act, (wallets.issued(account_id, act.delta_ucr),))
+
+
+def _take_back(connection: Connection, wallet: Wallet, act: Act) -> None:
+    moves = [
+        Move(from_account_id=bucket.available_id, to_account_id=ISSUER_ID, amount_ucr=part_ucr)
+        for bucket, part_ucr in wallet.parts(-act.delta_ucr)
+    ]
+    record(connection, act, moves)
+
+
+# --- Looking back -------------------------------------------------------------------------------
+
+
+def history(
+    connection: Connection, *, user_id: int, limit: int, before_id: int | None = None
+) -> tuple[HistoryLine, ...]:
+    """A member's account, newest first; the sum of all lines is what the member has.
+
+    Holds and what they gave back are not lines: work appears once, with what it cost.
+    `before_id` is the id of the last line already shown.
+    """
+    statement = (
+        select(
+            journal.c.id,
+            journal.c.at_us,
+            journal.c.kind,
+            journal.c.delta_ucr,
+            journal.c.actor_id,
+            journal.c.reason,
+            journal.c.reference,
+        )
+        .where(journal.c.user_id == user_id, journal.c.delta_ucr != 0)
+        .order_by(journal.c.id.desc())
+        .limit(limit)
+    )
+    if before_id is not None:
+        statement = statement.where(journal.c.id < before_id)
+    return tuple(
+        HistoryLine(
+            id=row.id,
+            at_us=row.at_us,
+            kind=row.kind,
+            delta_ucr=row.delta_ucr,
+            actor_id=row.actor_id,
+            reason=row.reason,
+            reference=row.reference,
+        )
+        for row in connection.execute(statement)
+    )

@@ -1,0 +1,109 @@
+"""One live process per database (reliability.md S-8, F-119).
+
+Two defences: a file lock for the life of the process, and a number in the database that every
+start raises and every write transaction compares. The second one stops a process that lost the
+first without noticing: a lock file removed by hand, a volume mounted twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from pathlib import Path
+
+from sqlalchemy import Connection, select, update
+
+from storage.errors import StoreInUse, StoreUnavailable
+from storage.schema import instance
+
+HOLDER_BYTES_MAX = 4_096
+"""The note in the lock file is one short line of JSON; nobody else's file is read whole."""
+NETWORK_FILESYSTEMS = frozenset(
+    {"afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3"}
+)
+"""Where SQLite's and our own locks cannot be trusted (sqlite.org/howtocorrupt.html 2.1)."""
+
+
+class FileLock:
+    """An exclusive `flock` beside the database; the kernel drops it when the process dies."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def acquire(cls, path: Path, *, database: Path) -> FileLock:
+        """Take the lock at once or raise StoreInUse with what the holder wrote about itself."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid, host = _holder(os.read(descriptor, HOLDER_BYTES_MAX))
+            os.close(descriptor)
+            raise StoreInUse(path=str(database), pid=pid, host=host) from error
+        note = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, note.encode(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Let the next process in. The file stays: removing it would let two in at once."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _holder(note: bytes) -> tuple[int | None, str | None]:
+    """Pid and host from a lock file; None where it is being written or is not ours."""
+    try:
+        said = json.loads(note)
+    except ValueError:
+        return None, None
+    if not isinstance(said, dict):
+        return None, None
+    pid, host = said.get("pid"), said.get("host")
+    return (
+        pid if isinstance(pid, int) else None,
+        host if isinstance(host, str) else None,
+    )
+
+
+def refuse_network_filesystem(path: Path, *, mounts: Path = Path("/proc/self/mounts")) -> None:
+    """Raise StoreUnavailable when `path` lies on a network file system (Linux only)."""
+    if not mounts.exists():
+        return
+    kinds: dict[Path, str] = {}
+    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+        _device, point, kind, *_rest = line.split(" ")
+        kinds[Path(point.replace(r"\040", " "))] = kind
+    resolved = path.resolve()
+    for folder in (resolved, *resolved.parents):
+        if folder in kinds:
+            if kinds[folder] in NETWORK_FILESYSTEMS:
+                raise StoreUnavailable(cause=f"{kinds[folder]} is a network file system")
+            return
+
+
+# --- The fence inside the database --------------------------------------------------------------
+
+
+def raise_epoch(connection: Connection) -> int:
+    """Make this process the writer; every earlier one is fenced from now on."""
+    statement = (
+        update(instance)
+        .where(instance.c.id == 1)
+        .values(epoch=instance.c.epoch + 1, pid=os.getpid(), host=socket.gethostname())
+        .returning(instance.c.epoch)
+    )
+    return connection.execute(statement).scalar_one()
+
+
+_FENCE = select(instance.c.epoch, instance.c.pid, instance.c.host).where(instance.c.id == 1)
+
+
+def assert_epoch(connection: Connection, *, epoch: int, database: Path) -> None:
+    """Raise StoreInUse when a later process has taken over (I-29)."""
+    found = connection.execute(_FENCE).one()
+    if found.epoch != epoch:
+        raise StoreInUse(path=str(database), pid=found.pid, host=found.host)

@@ -1,0 +1,64 @@
+"""Brings a database to this program's schema, inside the caller's transaction.
+
+Alembic runs in-process on the scripts beside this file; no `alembic.ini`, no `env.py` and nothing
+outside the package is looked at. DDL is transactional on SQLite and PostgreSQL alike, so a process
+that dies half-way leaves the old schema (reliability.md F-18).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+
+from storage.schema import metadata
+
+SCRIPTS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "alembic_version"
+
+
+class ForeignDatabase(Exception):  # noqa: N818 - never leaves the package: a StoreCorrupt cause
+    """The file holds tables that this program did not make, or a later release did."""
+
+
+def head() -> str:
+    """The newest revision that this program knows."""
+    revision = ScriptDirectory(SCRIPTS).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def current(connection: Connection) -> str | None:
+    """The revision of the database; None when it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(connection: Connection) -> None:
+    """Run what is missing; the second time nothing is.
+
+    Raises ForeignDatabase before anything is changed.
+    """
+    scripts = ScriptDirectory(SCRIPTS)
+    found = current(connection)
+    if found is None and inspect(connection).get_table_names():
+        raise ForeignDatabase("tables without a version")
+    known = {script.revision for script in scripts.walk_revisions()}
+    if found is not None and found not in known:
+        raise ForeignDatabase(f"schema {found} is not known to this release")
+    # The literal "head" would be resolved by the same directory; the revision is explicit.
+    with EnvironmentContext(
+        Config(),
+        scripts,
+        fn=lambda revision, _context: scripts._upgrade_revs(head(), revision),  # noqa: SLF001
+    ) as environment:
+        environment.configure(
+            connection=connection,
+            target_metadata=metadata,
+            transactional_ddl=True,
+            version_table=VERSION_TABLE,
+        )
+        environment.run_migrations()

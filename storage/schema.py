@@ -1,0 +1,301 @@
+"""All tables, with the rules that the database itself enforces (reliability.md 4).
+
+Money is whole micro-credits, time is Unix microseconds, a state is a short word with a CHECK.
+Where a CHECK or a nullable column is wider than today's code, it holds words that product.md and
+asks.md 3 already name (gifts, bought buckets, server budgets): SQLite cannot widen a CHECK without
+copying the table.
+
+Identities of people (`user_id`, `owner_id`, `actor_id`, `reason`) stand only in rows that may be
+changed, never in `entries`: deleting a member's data must leave the hash chain whole (C-42).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Named,
+    Table,
+    Text,
+    TypedColumns,
+    text,
+)
+from sqlalchemy.schema import SchemaItem
+
+BIG = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits on both; SQLite numbers keys by itself only in a column of type INTEGER."""
+
+ISSUER_ID = 1
+"""Where credits come from and go back to; the only account that may be negative."""
+SPENT_ID = 2
+"""What members paid."""
+LOSS_ID = 3
+"""What the provider cost and no member pays (reliability.md S-3, I-10)."""
+
+metadata = MetaData(
+    naming_convention={
+        "ck": "%(table_name)s_%(constraint_name)s",
+        "fk": "%(table_name)s_%(column_0_name)s_fk",
+        "pk": "%(table_name)s_pk",
+        "uq": "%(table_name)s_%(column_0_name)s_uq",
+    }
+)
+
+
+def _check(name: str, rule: str) -> CheckConstraint:
+    return CheckConstraint(text(rule), name=name)
+
+
+def _index(name: str, *columns: str, where: str | None = None, unique: bool = False) -> Index:
+    """An index by column names, partial on both databases when `where` is given."""
+    condition = None if where is None else text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+# --- Ledger ------------------------------------------------------------------------------------
+
+
+class BucketColumns(TypedColumns):
+    """Credits of one owner with a common origin and end; the money is in two `accounts`."""
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    owner_kind: Named[str] = Column(Text, nullable=False)
+    owner_id: Named[int] = Column(BIG, nullable=False)
+    kind: Named[str] = Column(Text, nullable=False)
+    priority: Named[int] = Column(BIG, nullable=False)
+    starts_us: Named[int] = Column(BIG, nullable=False)
+    ends_us: Named[int | None] = Column(BIG, nullable=True)
+    grace_until_us: Named[int | None] = Column(BIG, nullable=True)
+    issued_ucr: Named[int] = Column(BIG, nullable=False)
+    closed_us: Named[int | None] = Column(BIG, nullable=True)
+
+
+_BUCKET_RULES: tuple[SchemaItem, ...] = (
+    _check("owner_kind", "owner_kind IN ('user', 'guild')"),
+    _check("kind", "kind IN ('allowance', 'grant', 'gift', 'bought')"),
+    _check("span", "ends_us IS NULL OR ends_us > starts_us"),
+    _check("window", "kind <> 'allowance' OR ends_us IS NOT NULL"),
+    _check("grace", "grace_until_us IS NULL OR grace_until_us > ends_us"),
+    _check("issued", "issued_ucr >= 0"),
+    _index(
+        "buckets_window_uq",
+        "owner_kind",
+        "owner_id",
+        "starts_us",
+        where="kind = 'allowance'",
+        unique=True,
+    ),
+    _index("buckets_open_ix", "owner_kind", "owner_id", where="closed_us IS NULL"),
+)
+buckets = Table("buckets", metadata, BucketColumns, *_BUCKET_RULES, sqlite_strict=True)
+
+
+class AccountColumns(TypedColumns):
+    """A stored balance, kept equal to the sum of its entries in the same transaction (I-1)."""
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    kind: Named[str] = Column(Text, nullable=False)
+    bucket_id: Named[int | None] = Column(BIG, ForeignKey("buckets.id"), nullable=True)
+    balance_ucr: Named[int] = Column(BIG, nullable=False)
+
+
+_ACCOUNT_RULES: tuple[SchemaItem, ...] = (
+    _check(
+        "kind",
+        "(kind IN ('available', 'held') AND bucket_id IS NOT NULL)"
+        " OR (kind IN ('issuer', 'spent', 'loss') AND bucket_id IS NULL)",
+    ),
+    _check("balance", "balance_ucr >= 0 OR kind = 'issuer'"),
+    _index("accounts_bucket_uq", "bucket_id", "kind", where="bucket_id IS NOT NULL", unique=True),
+    _index("accounts_system_uq", "kind", where="bucket_id IS NULL", unique=True),
+)
+accounts = Table("accounts", metadata, AccountColumns, *_ACCOUNT_RULES, sqlite_strict=True)
+
+
+class HoldColumns(TypedColumns):
+    """Credits reserved for one piece of work; left exactly once (I-5)."""
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    reference: Named[str] = Column(Text, nullable=False, unique=True)
+    user_id: Named[int] = Column(BIG, nullable=False)
+    amount_ucr: Named[int] = Column(BIG, nullable=False)
+    state: Named[str] = Column(Text, nullable=False)
+    charged_ucr: Named[int | None] = Column(BIG, nullable=True)
+    returned_ucr: Named[int | None] = Column(BIG, nullable=True)
+    loss_ucr: Named[int | None] = Column(BIG, nullable=True)
+    cause: Named[str | None] = Column(Text, nullable=True)
+    opened_us: Named[int] = Column(BIG, nullable=False)
+    closed_us: Named[int | None] = Column(BIG, nullable=True)
+
+
+_HOLD_RULES: tuple[SchemaItem, ...] = (
+    _check("state", "state IN ('open', 'settled', 'voided')"),
+    _check("amount", "amount_ucr >= 0"),
+    _check(
+        "outcome",
+        "(state = 'open' AND charged_ucr IS NULL AND returned_ucr IS NULL AND loss_ucr IS NULL"
+        " AND cause IS NULL AND closed_us IS NULL)"
+        " OR (state <> 'open' AND charged_ucr IS NOT NULL AND returned_ucr IS NOT NULL"
+        " AND loss_ucr IS NOT NULL AND cause IS NOT NULL AND closed_us IS NOT NULL"
+        " AND charged_ucr >= 0 AND returned_ucr >= 0 AND loss_ucr >= 0"
+        " AND charged_ucr + returned_ucr = amount_ucr)",
+    ),
+    _check("void", "state <> 'voided' OR charged_ucr = 0"),
+    _index("holds_open_ix", "user_id", where="state = 'open'"),
+)
+holds = Table("holds", metadata, HoldColumns, *_HOLD_RULES, sqlite_strict=True)
+
+
+class HoldPartColumns(TypedColumns):
+    """What a hold took from which bucket, in the order of taking."""
+
+    hold_id: Named[int] = Column(BIG, ForeignKey("holds.id"), primary_key=True)
+    position: Named[int] = Column(BIG, primary_key=True)
+    bucket_id: Named[int] = Column(BIG, ForeignKey("buckets.id"), nullable=False)
+    amount_ucr: Named[int] = Column(BIG, nullable=False)
+
+
+_HOLD_PART_RULES: tuple[SchemaItem, ...] = (_check("amount", "amount_ucr > 0"),)
+hold_parts = Table("hold_parts", metadata, HoldPartColumns, *_HOLD_PART_RULES, sqlite_strict=True)
+
+
+class JournalColumns(TypedColumns):
+    """One act on the ledger: who, why, for what; its money movements are `entries`.
+
+    `delta_ucr` is what the act changed in the member's own credits (available + held), so that the
+    sum of a member's lines is what the member has. `user_id` may be NULL for acts on budgets.
+    """
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    kind: Named[str] = Column(Text, nullable=False)
+    user_id: Named[int | None] = Column(BIG, nullable=True)
+    reference: Named[str] = Column(Text, nullable=False)
+    hold_id: Named[int | None] = Column(BIG, ForeignKey("holds.id"), nullable=True)
+    delta_ucr: Named[int] = Column(BIG, nullable=False)
+    actor_id: Named[int | None] = Column(BIG, nullable=True)
+    guild_id: Named[int | None] = Column(BIG, nullable=True)
+    reason: Named[str | None] = Column(Text, nullable=True)
+    at_us: Named[int] = Column(BIG, nullable=False)
+
+
+_JOURNAL_RULES: tuple[SchemaItem, ...] = (
+    _check(
+        "kind",
+        "kind IN ('allowance', 'expire', 'grant', 'take', 'set', 'undo', 'gift', 'purchase',"
+        " 'hold', 'extend', 'settle', 'void')",
+    ),
+    _check("hold", "(hold_id IS NOT NULL) = (kind IN ('hold', 'extend', 'settle', 'void'))"),
+    _check(
+        "staff",
+        "kind NOT IN ('grant', 'take', 'set', 'undo')"
+        " OR (actor_id IS NOT NULL AND reason IS NOT NULL)",
+    ),
+    _index(
+        "journal_staff_uq",
+        "reference",
+        where="kind IN ('grant', 'take', 'set', 'undo')",
+        unique=True,
+    ),
+    _index("journal_hold_uq", "hold_id", where="kind = 'hold'", unique=True),
+    _index("journal_end_uq", "hold_id", where="kind IN ('settle', 'void')", unique=True),
+    _index("journal_user_ix", "user_id", "id", where="delta_ucr <> 0"),
+)
+journal = Table("journal", metadata, JournalColumns, *_JOURNAL_RULES, sqlite_strict=True)
+
+
+class EntryColumns(TypedColumns):
+    """One movement between two accounts. Append-only: triggers refuse UPDATE and DELETE (I-2)."""
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    journal_id: Named[int] = Column(BIG, ForeignKey("journal.id"), nullable=False)
+    from_account_id: Named[int] = Column(BIG, ForeignKey("accounts.id"), nullable=False)
+    to_account_id: Named[int] = Column(BIG, ForeignKey("accounts.id"), nullable=False)
+    amount_ucr: Named[int] = Column(BIG, nullable=False)
+    digest: Named[bytes] = Column(LargeBinary, nullable=False)
+
+
+_ENTRY_RULES: tuple[SchemaItem, ...] = (
+    _check("amount", "amount_ucr > 0"),
+    _check("accounts", "from_account_id <> to_account_id"),
+    _index("entries_journal_ix", "journal_id"),
+)
+entries = Table("entries", metadata, EntryColumns, *_ENTRY_RULES, sqlite_strict=True)
+
+
+# --- Conversations -----------------------------------------------------------------------------
+
+
+class TurnColumns(TypedColumns):
+    """One question and its answer. Rows stay for ever as keys; their texts do not."""
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    reference: Named[str] = Column(Text, nullable=False, unique=True)
+    channel_id: Named[int] = Column(BIG, nullable=False)
+    guild_id: Named[int | None] = Column(BIG, nullable=True)
+    author_id: Named[int] = Column(BIG, nullable=False)
+    author_name: Named[str] = Column(Text, nullable=False)
+    model: Named[str] = Column(Text, nullable=False)
+    question: Named[str] = Column(Text, nullable=False)
+    attachments: Named[str] = Column(Text, nullable=False)
+    answer: Named[str | None] = Column(Text, nullable=True)
+    tokens: Named[int | None] = Column(BIG, nullable=True)
+    state: Named[str] = Column(Text, nullable=False)
+    cause: Named[str | None] = Column(Text, nullable=True)
+    message_id: Named[int | None] = Column(BIG, nullable=True)
+    begun_us: Named[int] = Column(BIG, nullable=False)
+    ended_us: Named[int | None] = Column(BIG, nullable=True)
+    forgotten_us: Named[int | None] = Column(BIG, nullable=True)
+
+
+_TURN_RULES: tuple[SchemaItem, ...] = (
+    _check(
+        "state",
+        "(state = 'pending' AND ended_us IS NULL AND answer IS NULL)"
+        " OR (state = 'finished' AND ended_us IS NOT NULL AND answer IS NOT NULL"
+        " AND tokens IS NOT NULL AND tokens >= 0)"
+        " OR (state = 'abandoned' AND ended_us IS NOT NULL AND cause IS NOT NULL"
+        " AND answer IS NULL AND question = '')",
+    ),
+    _check("forgotten", "forgotten_us IS NULL OR (question = '' AND coalesce(answer, '') = '')"),
+    _index(
+        "turns_history_ix",
+        "channel_id",
+        "id",
+        where="state = 'finished' AND forgotten_us IS NULL",
+    ),
+    _index("turns_pending_ix", "id", where="state = 'pending'"),
+)
+turns = Table("turns", metadata, TurnColumns, *_TURN_RULES, sqlite_strict=True)
+
+
+# --- The installation --------------------------------------------------------------------------
+
+
+class PreferenceColumns(TypedColumns):
+    """Small facts about this installation."""
+
+    key: Named[str] = Column(Text, primary_key=True)
+    value: Named[str] = Column(Text, nullable=False)
+    changed_us: Named[int] = Column(BIG, nullable=False)
+
+
+preferences = Table("preferences", metadata, PreferenceColumns, sqlite_strict=True)
+
+
+class InstanceColumns(TypedColumns):
+    """The one row that names the process that may write (reliability.md S-8)."""
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    epoch: Named[int] = Column(BIG, nullable=False)
+    pid: Named[int] = Column(BIG, nullable=False)
+    host: Named[str] = Column(Text, nullable=False)
+
+
+_INSTANCE_RULES: tuple[SchemaItem, ...] = (_check("single", "id = 1"),)
+instance = Table("instance", metadata, InstanceColumns, *_INSTANCE_RULES, sqlite_strict=True)

@@ -1,0 +1,101 @@
+"""What every SQLite connection of ours has in common: pragmas, transactions, and what errors mean.
+
+Why FULL: with NORMAL a power cut may lose the last commits (sqlite.org/wal.html). Why IMMEDIATE: a
+transaction that reads first and then writes gets SQLITE_BUSY at once, whatever the time-out
+(reliability.md 1.1).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from storage.errors import StorageError, StoreCorrupt, StoreUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5_000
+"""F-110: how long a write waits for an outside tool's lock; a member waits no longer."""
+READ_ONLY = "atelier_read_only"
+"""Execution option of a connection that is about to read."""
+WAL_RESET_FIXED = (3, 51, 3)
+"""sqlite.org/wal.html#walresetbug; harmless here because there is one connection."""
+
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    # Erased texts (/forget) must not stay readable in free pages.
+    "PRAGMA secure_delete = ON",
+    "PRAGMA trusted_schema = OFF",
+)
+_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PRIMARY_CODE_MASK = 0xFF
+
+
+def attach(engine: Engine) -> None:
+    """Give the engine's connections our pragmas and our kind of transaction."""
+    event.listen(engine, "connect", _connected)
+    event.listen(engine, "begin", _begun)
+
+
+def _connected(dbapi_connection: Any, _record: object) -> None:
+    # None: the driver must not begin transactions by its own guess.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begun(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def viewed(
+    connection: Connection,
+    body: Callable[Concatenate[Connection, P], T],
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run `body` where a write is refused."""
+    connection.exec_driver_sql("PRAGMA query_only = ON")
+    try:
+        return body(connection, *args, **kwargs)
+    finally:
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+
+def quick_check(connection: Connection) -> str | None:
+    """The first damage that SQLite finds, or None."""
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    return None if found == "ok" else str(found)
+
+
+def translated(error: Exception, *, path: Path | str) -> StorageError | None:
+    """What a driver's error means to a caller, or None when it is a bug of ours.
+
+    A broken constraint is such a bug: the functions of this package look before they write, and
+    the constraint is the second defence. It rises as it is.
+    """
+    if isinstance(error, PoolTimeout):
+        return StoreUnavailable(cause="too many transactions waiting")
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(original, sqlite3.DatabaseError):
+        return None
+    code = getattr(original, "sqlite_errorcode", None)
+    if code is not None and code & _PRIMARY_CODE_MASK in _CORRUPT:
+        return StoreCorrupt(path=str(path), cause=str(original))
+    if isinstance(original, sqlite3.OperationalError):
+        return StoreUnavailable(cause=str(original))
+    return None

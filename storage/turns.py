@@ -1,0 +1,188 @@
+"""Conversation history, per channel: threads and direct messages are channels too.
+
+A turn enters the history only when it is finished, which happens in the transaction that settles
+it (reliability.md S-12): a crash never leaves half a turn in the context. Texts live exactly as
+long as they are needed; rows stay as keys, so that one message is never answered twice.
+"""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, insert, select, update
+
+from storage.errors import Duplicate, IllegalMove, UnknownReference
+from storage.schema import turns
+from storage.types import Cause, NewTurn, OpenTurn, PastTurn, StoredAttachment, TurnState
+
+_ERASED = {"author_name": "", "question": "", "attachments": "[]"}
+
+
+def window(
+    connection: Connection, *, channel_id: int, tokens_max: int, turns_max: int
+) -> tuple[PastTurn, ...]:
+    """The newest finished turns that fit into `tokens_max` together, oldest first.
+
+    Without gaps: the first that does not fit ends the window. Turns stand in the order in which
+    they were asked.
+    """
+    rows = connection.execute(
+        select(
+            turns.c.author_id,
+            turns.c.author_name,
+            turns.c.question,
+            turns.c.attachments,
+            turns.c.answer,
+            turns.c.tokens,
+        )
+        .where(
+            turns.c.channel_id == channel_id,
+            turns.c.state == TurnState.FINISHED,
+            turns.c.forgotten_us.is_(None),
+        )
+        .order_by(turns.c.id.desc())
+        .limit(turns_max)
+    ).all()
+    fitting: list[PastTurn] = []
+    room = tokens_max
+    for row in rows:
+        assert row.answer is not None
+        assert row.tokens is not None
+        room -= row.tokens
+        if room < 0:
+            break
+        fitting.append(
+            PastTurn(
+                author_id=row.author_id,
+                author_name=row.author_name,
+                question=row.question,
+                attachments=_attachments(row.attachments),
+                answer=row.answer,
+                tokens=row.tokens,
+            )
+        )
+    return tuple(reversed(fitting))
+
+
+def begin(connection: Connection, *, turn: NewTurn, now_us: int) -> None:
+    """Store a question that is about to be asked. Raises Duplicate when it is known."""
+    known = connection.execute(select(turns.c.id).where(turns.c.reference == turn.reference))
+    if known.one_or_none() is not None:
+        raise Duplicate(reference=turn.reference)
+    attachments = [
+        {"filename": a.filename, "content_type": a.content_type} for a in turn.attachments
+    ]
+    connection.execute(
+        insert(turns).values(
+            reference=turn.reference,
+            channel_id=turn.channel_id,
+            guild_id=turn.guild_id,
+            author_id=turn.author_id,
+            author_name=turn.author_name,
+            model=turn.model,
+            question=turn.question,
+            attachments=json.dumps(attachments),
+            state=TurnState.PENDING,
+            begun_us=now_us,
+        )
+    )
+
+
+def show_at(connection: Connection, *, reference: str, message_id: int) -> None:
+    """Remember where the answer appears, for a restart. Raises UnknownReference."""
+    shown = connection.execute(
+        update(turns).where(turns.c.reference == reference).values(message_id=message_id)
+    )
+    if shown.rowcount == 0:
+        raise UnknownReference(reference=reference)
+
+
+def finish(
+    connection: Connection, *, reference: str, answer: str, tokens: int, now_us: int
+) -> None:
+    """Make a pending turn part of the history; together with `ledger.settle`.
+
+    A turn that was forgotten while it was answered is finished without its texts. Raises
+    IllegalMove when it is not pending, UnknownReference.
+    """
+    assert tokens >= 0
+    forgotten = _pending(connection, reference, move="finish")
+    connection.execute(
+        update(turns)
+        .where(turns.c.reference == reference, turns.c.state == TurnState.PENDING)
+        .values(
+            state=TurnState.FINISHED,
+            answer="" if forgotten else answer,
+            tokens=tokens,
+            ended_us=now_us,
+        )
+    )
+
+
+def abandon(connection: Connection, *, reference: str, cause: Cause, now_us: int) -> None:
+    """Close a pending turn that never enters the history, and erase its texts.
+
+    Raises IllegalMove when it is not pending, UnknownReference.
+    """
+    _pending(connection, reference, move="abandon")
+    connection.execute(
+        update(turns)
+        .where(turns.c.reference == reference, turns.c.state == TurnState.PENDING)
+        .values(state=TurnState.ABANDONED, cause=cause, ended_us=now_us, **_ERASED)
+    )
+
+
+def open_turns(connection: Connection) -> tuple[OpenTurn, ...]:
+    """What a former process left pending, oldest first; as many as it had running at once."""
+    rows = connection.execute(
+        select(turns.c.reference, turns.c.channel_id, turns.c.author_id, turns.c.message_id)
+        .where(turns.c.state == TurnState.PENDING)
+        .order_by(turns.c.id)
+    )
+    return tuple(
+        OpenTurn(
+            reference=row.reference,
+            channel_id=row.channel_id,
+            author_id=row.author_id,
+            message_id=row.message_id,
+        )
+        for row in rows
+    )
+
+
+def forget(connection: Connection, *, channel_id: int, now_us: int) -> int:
+    """Erase the texts of a channel; the number of turns that left its history.
+
+    A question that is being answered just now is forgotten too, but was not yet history.
+    """
+    of_channel = (turns.c.channel_id == channel_id) & turns.c.forgotten_us.is_(None)
+    dropped = connection.execute(
+        update(turns)
+        .where(of_channel, turns.c.state == TurnState.FINISHED)
+        .values(answer="", forgotten_us=now_us, **_ERASED)
+    ).rowcount
+    connection.execute(
+        update(turns)
+        .where(of_channel, turns.c.state == TurnState.PENDING)
+        .values(forgotten_us=now_us, **_ERASED)
+    )
+    return dropped
+
+
+def _pending(connection: Connection, reference: str, *, move: str) -> bool:
+    """See that the turn may still end; whether it was forgotten meanwhile."""
+    row = connection.execute(
+        select(turns.c.state, turns.c.forgotten_us).where(turns.c.reference == reference)
+    ).one_or_none()
+    if row is None:
+        raise UnknownReference(reference=reference)
+    if row.state != TurnState.PENDING:
+        raise IllegalMove(reference=reference, state=row.state, move=move)
+    return row.forgotten_us is not None
+
+
+def _attachments(stored: str) -> tuple[StoredAttachment, ...]:
+    return tuple(
+        StoredAttachment(filename=item["filename"], content_type=item["content_type"])
+        for item in json.loads(stored)
+    )
