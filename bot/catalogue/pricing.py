@@ -6,14 +6,12 @@ is what the member pays, cost × multiplier, rounded up to the next µcr.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Protocol
 
-from bot.catalogue.catalogue import ChatModel, InputKind
+from bot.catalogue.catalogue import ChatModel
 from storage.types import UCR_PER_CREDIT
 
 PPM = 1_000_000
@@ -163,21 +161,6 @@ def affordable_output_tokens(
 
 # --- Estimates ---------------------------------------------------------------------------------
 
-MESSAGE_TOKENS = 8
-"""Role and separators around one message, in every chat format we know."""
-
-MEDIA_TOKENS: Mapping[InputKind, int] = MappingProxyType(
-    {
-        InputKind.IMAGE: 1_600,
-        InputKind.FILE: 8_000,
-        InputKind.AUDIO: 8_000,
-        InputKind.VIDEO: 30_000,
-    }
-)
-"""Rough tokens of one attachment: about a high-detail picture, thirty pages, four minutes of
-sound, two minutes of film. The provider fetches the file itself, so nobody here knows better; the
-settlement uses its true figures."""
-
 _ASCII_WORD = 350
 _ASCII_OTHER = 700
 _ALPHABETIC = 700
@@ -199,9 +182,3 @@ def _millitokens(character: str) -> int:
 def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text, rather too high than too low; never above its UTF-8 bytes."""
     return -(-sum(map(_millitokens, text)) // 1_000)
-
-
-def estimate_prompt_tokens(texts: Iterable[str], media: Iterable[InputKind] = ()) -> int:
-    """Estimate a prompt: one entry of `texts` per message, one of `media` per attachment."""
-    words = sum(estimate_tokens(text) + MESSAGE_TOKENS for text in texts)
-    return words + sum(MEDIA_TOKENS[kind] for kind in media)

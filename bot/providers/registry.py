@@ -1,0 +1,48 @@
+"""Which object speaks for a model, and the account behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bot.catalogue.catalogue import ChatModel, ChatProtocol
+from bot.errors import AnswerMalformed
+from bot.providers.base import ChatProvider, ProviderBalance
+from bot.providers.chat_completions import ChatCompletions
+from bot.providers.http import ProviderHttp
+from bot.providers.responses import Responses
+from bot.providers.wire import as_amount, as_mapping
+
+_PROTOCOLS: Mapping[ChatProtocol, Callable[[ProviderHttp], ChatProvider]] = {
+    ChatProtocol.RESPONSES: Responses,
+    ChatProtocol.CHAT_COMPLETIONS: ChatCompletions,
+}
+
+
+class ChatProviders:
+    """Every chat protocol over one provider's host."""
+
+    def __init__(self, http: ProviderHttp) -> None:
+        self._http = http
+        self._by_protocol = {protocol: make(http) for protocol, make in _PROTOCOLS.items()}
+
+    def for_model(self, model: ChatModel) -> ChatProvider:
+        """Return who speaks the model's protocol; the loader knows only providers we have."""
+        assert model.provider == self._http.provider, model.id
+        return self._by_protocol[model.protocol]
+
+    async def balance(self) -> ProviderBalance:
+        """Ask for the operator's account: `GET /credits`, enveloped (providers.md 1.2).
+
+        Amounts are typed integer there while charges are fractional, so any number will do.
+        Raises `ProviderError`.
+        """
+        body = await self._http.get("credits")
+        account = as_mapping(body.get("data")) or body
+        balance = as_amount(account.get("balance"))
+        if balance is None:
+            raise AnswerMalformed(provider=self._http.provider, status=200)
+        return ProviderBalance(
+            balance=balance,
+            total_purchased=as_amount(account.get("total_purchased")),
+            total_consumed=as_amount(account.get("total_consumed")),
+        )
