@@ -83,7 +83,9 @@ def safe_cut(text: str, count: int, *, is_code: bool) -> int:
         return len(text)
     spaces = [at for at in range(count, 0, -1) if text[at] == " "]
     if not is_code:
-        spans = [match.span() for match in _CODE_OR_LINK.finditer(text)]
+        spans = [
+            match.span() for match in _CODE_OR_LINK.finditer(text, 0, count + LINK_TEXT_CHARS_MAX)
+        ]
         spaces = [at for at in spaces if not any(low < at < high for low, high in spans)]
         sentence = next((at for at in spaces if text[at - 1] in ".!?:;"), 0)
         if sentence > count * 0.6:

@@ -90,6 +90,8 @@ def _lines(text: str, limit: int) -> list[_Line]:
     while not tables.done:
         if mark:
             raw = tables.take()
+            if tables.done and _begins_to_close(raw, mark):
+                break
             closing = _closes(raw, mark)
             mark = "" if closing else mark
             code = _LONG_TICKS.sub(lambda run: "~" * len(run[0]), raw)
@@ -120,6 +122,12 @@ def _read_text(raw: str, lines: list[_Line], *, is_last: bool) -> str:
 def _closes(raw: str, mark: str) -> bool:
     bare = raw.strip()
     return len(bare) >= len(mark) and bare == mark[0] * len(bare)
+
+
+def _begins_to_close(raw: str, mark: str) -> bool:
+    """The rest of a closing fence is still to come; shown, it would be code for a moment."""
+    bare = raw.strip()
+    return 0 < len(bare) < len(mark) and bare == mark[0] * len(bare)
 
 
 def _language(info: str) -> str:
