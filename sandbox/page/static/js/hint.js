@@ -1,0 +1,56 @@
+// The first visit: three things to try, each of which fills in what it speaks of.
+
+import { h, icon, iconButton } from "./dom.js";
+import { recall, remember } from "./state.js";
+
+export class Hint {
+  constructor(footer, composer) {
+    this.composer = composer;
+    this.element = h("section", { class: "hint", "aria-label": "Three things to try", hidden: true });
+    footer.prepend(this.element);
+    this.draw();
+    if (!recall("hintSeen")) this.show();
+  }
+
+  draw() {
+    const ideas = [
+      ["at", "Mention the bot", "It streams its answer as a reply.", () =>
+        this.composer.mentionBot("What can you do here?")],
+      ["slash", "/chat with a model", "Choose one of three models.", () =>
+        this.composer.openCommand("chat", { prompt: "Write a haiku about rain." })],
+      ["check", "/credits balance", "See what an answer cost.", () =>
+        this.composer.openCommand("credits balance")],
+    ];
+    this.element.append(
+      h(
+        "div",
+        { class: "hint-head" },
+        h("h2", {}, "Three things to try"),
+        iconButton("close", "Close this hint", () => this.hide()),
+      ),
+      h("ol", { class: "hint-list" }, ideas.map(([name, title, about, run]) =>
+        h("li", {}, h(
+          "button",
+          { type: "button", class: "idea", onclick: run },
+          h("span", { class: "idea-mark" }, icon(name)),
+          h("span", { class: "idea-words" }, h("strong", {}, title), h("small", {}, about)),
+        )),
+      )),
+    );
+  }
+
+  show() {
+    this.element.hidden = false;
+  }
+
+  hide() {
+    this.element.hidden = true;
+    remember({ hintSeen: true });
+    this.composer.focus();
+  }
+
+  toggle() {
+    if (this.element.hidden) this.show();
+    else this.hide();
+  }
+}

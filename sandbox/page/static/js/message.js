@@ -1,0 +1,253 @@
+// One message. Each part is built anew only when it changed, so that a player keeps playing and
+// a button keeps the focus while the words above it stream in.
+
+import { api, explain } from "./api.js";
+import { components, releaseWaiting } from "./components.js";
+import { h, icon, iconButton, toast } from "./dom.js";
+import { embeds } from "./embeds.js";
+import { showHistory } from "./history.js";
+import { markdown } from "./markdown.js";
+import { attachments } from "./media.js";
+import { findUser, forgetMessage, nameOf, setReply, state } from "./state.js";
+import { formatTime, stampOf } from "./time.js";
+
+export const EPHEMERAL = 1 << 6;
+export const LOADING = 1 << 7;
+const V2 = 1 << 15;
+const EXCERPT_CHARS_MAX = 120;
+// Messages of one author closer than this read as one.
+const GROUP_MS = 7 * 60 * 1000;
+
+export const has = (message, flag) => Boolean((message.flags ?? 0) & flag);
+const isEphemeral = (message) => Boolean(message.ephemeral_for) || has(message, EPHEMERAL);
+
+export const interactionOf = (message) => message.interaction_metadata ?? message.interaction;
+
+/** Whether `message` stands under the author's name of `previous`. */
+export function continues(message, previous) {
+  if (!previous || message.referenced_message || message.message_reference) return false;
+  if (interactionOf(message) || isEphemeral(message) !== isEphemeral(previous)) return false;
+  if (message.author?.id !== previous.author?.id) return false;
+  return Date.parse(message.timestamp) - Date.parse(previous.timestamp) < GROUP_MS;
+}
+
+export function avatar(user, className = "avatar") {
+  const name = nameOf(user);
+  const known = findUser(user?.id);
+  const colour = known?.avatar_color ?? user?.avatar_color;
+  const vars = colour ? { avatar: colourOf(colour) } : {};
+  if (user?.bot) return h("span", { class: `${className} avatar-bot`, "aria-hidden": true }, icon("bot"));
+  return h("span", { class: className, vars, "aria-hidden": true }, [...name][0] ?? "?");
+}
+
+const colourOf = (value) =>
+  typeof value === "number" ? `#${value.toString(16).padStart(6, "0")}` : value;
+
+/** A view of one message: `element`, `update(message, previous)`, `releaseWaiting()`. */
+export class MessageView {
+  constructor(message, previous) {
+    this.parts = new Map();
+    this.failure = h("div", { class: "failure", role: "alert", hidden: true });
+    this.column = h("div", { class: "message-column" });
+    this.gutter = h("div", { class: "message-gutter" });
+    this.tools = h("div", { class: "message-tools" });
+    this.element = h("article", { class: "message", dataset: { id: message.id } });
+    for (const name of ["reply", "head", "body", "attachments", "embeds", "components", "foot"]) {
+      const slot = h("div", { class: `slot slot-${name}` });
+      this.parts.set(name, { slot, signature: null });
+      if (name !== "reply") this.column.append(slot);
+    }
+    this.parts.set("tools", { slot: this.tools, signature: null });
+    this.column.append(this.failure);
+    this.element.append(this.parts.get("reply").slot, this.gutter, this.column, this.tools);
+    this.update(message, previous);
+  }
+
+  update(message, previous) {
+    this.message = message;
+    const grouped = continues(message, previous);
+    const mentionsMe = message.mentions?.some((user) => user.id === state.me.id);
+    this.element.className = ["message", grouped && "grouped", mentionsMe && "mentions-me"]
+      .concat([isEphemeral(message) && "ephemeral"])
+      .filter(Boolean)
+      .join(" ");
+    const author = message.author;
+    this.part("reply", [message.referenced_message?.content, interactionOf(message)?.id], () =>
+      contextLine(message),
+    );
+    this.part("head", [grouped, nameOf(author), message.timestamp], () =>
+      grouped ? null : headOf(message),
+    );
+    this.gutterPart(grouped, message);
+    this.part("body", [message.content, message.flags, message.edited_timestamp], () => bodyOf(message));
+    this.part("attachments", message.attachments, () => looseAttachments(message));
+    this.part("embeds", message.embeds, () => message.embeds?.length && embeds(message.embeds));
+    this.part("components", message.components, () => components(message));
+    this.part("foot", [isEphemeral(message), message.reactions], () => footOf(message));
+    this.part("tools", [message.id], () => this.toolButtons());
+  }
+
+  part(name, facts, build) {
+    const signature = JSON.stringify(facts ?? null);
+    const part = this.parts.get(name);
+    if (part.signature === signature) return;
+    part.signature = signature;
+    part.slot.replaceChildren(...[build()].flat().filter((node) => node instanceof Node));
+  }
+
+  gutterPart(grouped, message) {
+    const signature = JSON.stringify([grouped, message.author?.id]);
+    if (this.gutter.dataset.signature === signature) return;
+    this.gutter.dataset.signature = signature;
+    const short = h("span", { class: "gutter-time" }, formatTime(Date.parse(message.timestamp), "t"));
+    this.gutter.replaceChildren(grouped ? short : avatar(message.author));
+  }
+
+  toolButtons() {
+    const reply = iconButton("reply", "Reply", () => setReply(this.message));
+    if (isEphemeral(this.message)) return [];
+    const mine = this.message.author?.id === state.me.id;
+    if (!mine && !state.me.staff) return [reply];
+    return [reply, iconButton("trash", "Delete message", () => this.remove())];
+  }
+
+  async remove() {
+    try {
+      await api.remove(state.me.id, this.message.id);
+      forgetMessage({ message_id: this.message.id });
+    } catch (error) {
+      toast(explain(error), "bad");
+    }
+  }
+
+  releaseWaiting() {
+    releaseWaiting(this.element);
+  }
+
+  /** Show or (with null) hide the line of a failed press. */
+  showFailure(text) {
+    this.failure.hidden = !text;
+    this.failure.replaceChildren(...(text ? [icon("warn"), text] : []));
+  }
+}
+
+function contextLine(message) {
+  const interaction = interactionOf(message);
+  if (interaction && !message.referenced_message) return interactionLine(message, interaction);
+  const origin = message.referenced_message;
+  if (!origin) {
+    const lost = message.message_reference && message.type === 19;
+    return lost ? h("div", { class: "context" }, icon("reply"), "The original message was deleted") : null;
+  }
+  const excerpt = plainExcerpt(origin);
+  const jump = () => emphasise(origin.id);
+  return h(
+    "button",
+    { type: "button", class: "context", onclick: jump, "aria-label": "Go to the answered message" },
+    icon("reply"),
+    h("strong", {}, nameOf(findUser(origin.author?.id) ?? origin.author)),
+    h("span", { class: "context-words" }, excerpt),
+  );
+}
+
+function interactionLine(message, interaction) {
+  const user = findUser(interaction.user?.id ?? interaction.user_id) ?? interaction.user;
+  const name = interaction.name ?? message.interaction?.name;
+  if (!name) return null;
+  return h(
+    "div",
+    { class: "context" },
+    icon("slash"),
+    h("strong", {}, nameOf(user)),
+    h("span", { class: "context-words" }, "used ", h("span", { class: "command-name" }, `/${name}`)),
+  );
+}
+
+export function plainExcerpt(message) {
+  const said = (message.content ?? "").replace(/\s+/g, " ").trim();
+  const named = said.replace(/<@!?(\d+)>/g, (_, id) => `@${nameOf(findUser(id))}`);
+  if (named) return named.slice(0, EXCERPT_CHARS_MAX);
+  return message.attachments?.length ? "an attachment" : "a card";
+}
+
+function emphasise(messageId) {
+  const target = document.querySelector(`.message[data-id="${CSS.escape(messageId)}"]`);
+  if (!target) return;
+  target.scrollIntoView({ block: "center", behavior: "smooth" });
+  target.classList.remove("flash");
+  requestAnimationFrame(() => target.classList.add("flash"));
+}
+
+function headOf(message) {
+  const author = findUser(message.author?.id) ?? message.author;
+  const staff = author?.staff && h("span", { class: "tag" }, "staff");
+  const bot = message.author?.bot && h("span", { class: "tag tag-bot" }, "bot");
+  const atMs = Date.parse(message.timestamp);
+  return h(
+    "div",
+    { class: "message-head" },
+    h("span", { class: "author" }, nameOf(author)),
+    bot,
+    staff,
+    h("time", { class: "stamp", title: formatTime(atMs, "F") }, stampOf(message.timestamp)),
+  );
+}
+
+function bodyOf(message) {
+  if (has(message, LOADING)) return thinking();
+  if (has(message, V2)) return message.edited_timestamp ? editedMark(message) : null;
+  if (!message.content) return null;
+  const body = markdown(message.content);
+  if (message.edited_timestamp) {
+    const last = body.lastElementChild;
+    (last?.classList.contains("md-p") ? last : body).append(editedMark(message));
+  }
+  return body;
+}
+
+function editedMark(message) {
+  const show = () => showHistory(message.id);
+  return h(
+    "button",
+    { type: "button", class: "edited", onclick: show, title: "Show the earlier versions" },
+    "(edited)",
+  );
+}
+
+function thinking() {
+  return h(
+    "div",
+    { class: "thinking" },
+    h("span", { class: "dots", "aria-hidden": true }, h("i"), h("i"), h("i")),
+    "thinking…",
+  );
+}
+
+function looseAttachments(message) {
+  // With V2 components the files are shown where the layout puts them.
+  if (has(message, V2) || !message.attachments?.length) return null;
+  return attachments(message.attachments);
+}
+
+function footOf(message) {
+  const parts = [];
+  if (message.reactions?.length) {
+    parts.push(
+      h("div", { class: "reactions" }, message.reactions.map((one) =>
+        h("span", { class: "reaction" }, one.emoji?.name, ` ${one.count ?? 1}`),
+      )),
+    );
+  }
+  if (isEphemeral(message)) {
+    const dismiss = () => forgetMessage({ message_id: message.id });
+    parts.push(
+      h(
+        "div",
+        { class: "only-you" },
+        "Only you can see this · ",
+        h("button", { type: "button", class: "link-button", onclick: dismiss }, "Dismiss"),
+      ),
+    );
+  }
+  return parts;
+}
