@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping
 from typing import Any, Final
 
 from yarl import URL
@@ -27,9 +27,9 @@ _DONE: Final = "[DONE]"
 
 
 class Decoder(ABC):
-    """Documents of one answer in, chat events out; sans I/O.
+    """Bytes of one answer in, chat events out; sans I/O.
 
-    `finished` is set by the terminal event, and what comes after it is ignored. A document that
+    `finished` is set by the terminal event; what comes after it is ignored. A document that
     cannot be read is skipped: the terminal event decides whether the answer is whole (F-58).
     """
 
@@ -37,11 +37,38 @@ class Decoder(ABC):
         self.provider = provider
         self.model = model
         self.finished: Finished | None = None
+        self._reader = SseReader()
         self._broken = False
         self._cited: set[str] = set()
 
-    def feed(self, event: SseEvent) -> Iterator[ChatEvent]:
-        """Decode one event. Raises the `ProviderError` that it carries (trap 16)."""
+    def receive(self, chunk: bytes) -> Iterator[ChatEvent]:
+        """Decode the next bytes. Raises the `ProviderError` that they carry (trap 16)."""
+        yield from self._read(self._reader.feed(chunk))
+
+    def end(self) -> Iterator[ChatEvent]:
+        """Take the end of the body; yield `Finished` last.
+
+        Raises `StreamCut` without a terminal event, `AnswerMalformed` if one may have been broken.
+        """
+        if self.finished is None:
+            # What stands unfinished at the end is a cut, not a broken document.
+            broken = self._broken
+            yield from self._read(self._reader.finish())
+            self._broken = broken
+        if self.finished is None:
+            # Trap 17: a stream that just ends looks like success to others.
+            cause = AnswerMalformed if self._broken else StreamCut
+            raise cause(provider=self.provider)
+        yield self.finished
+
+    def _read(self, events: Iterator[SseEvent]) -> Iterator[ChatEvent]:
+        try:
+            for event in events:
+                yield from self._read_one(event)
+        except SseTooLongError as error:
+            raise AnswerMalformed(provider=self.provider) from error
+
+    def _read_one(self, event: SseEvent) -> Iterator[ChatEvent]:
         for piece in _pieces(event.data):
             if self.finished is not None:
                 return
@@ -54,21 +81,6 @@ class Decoder(ABC):
                 yield from self._document(piece, event.event)
             else:
                 self._broken = True
-
-    def feed_rest(self, events: Iterable[SseEvent]) -> Iterator[ChatEvent]:
-        """Decode what stood unfinished at the end: a half document there means only *cut*."""
-        broken = self._broken
-        for event in events:
-            yield from self.feed(event)
-        self._broken = broken
-
-    def result(self) -> Finished:
-        """Return the terminal event. Raises `StreamCut`, or `AnswerMalformed`, without one."""
-        if self.finished is not None:
-            return self.finished
-        # Traps 16 and 17: a stream that just ends looks like success to others.
-        cause = AnswerMalformed if self._broken else StreamCut
-        raise cause(provider=self.provider)
 
     @abstractmethod
     def whole(self, body: Mapping[str, Any]) -> Iterator[ChatEvent]:
@@ -148,25 +160,17 @@ async def events_of(
 ) -> AsyncGenerator[ChatEvent, None]:
     """Ask once and yield the answer; the last event is `Finished`. Raises `ProviderError`."""
     async with http.post(path, body, model=decoder.model) as reply:
-        if not reply.is_stream:
+        if reply.is_stream:
+            while decoder.finished is None and (chunk := await reply.read()):
+                for event in decoder.receive(chunk):
+                    yield event
+            if decoder.finished is not None:
+                await reply.drain()
+        else:
             for event in decoder.whole(await reply.json(model=decoder.model)):
                 yield event
-            yield decoder.result()
-            return
-        reader = SseReader()
-        try:
-            while decoder.finished is None and (chunk := await reply.read()):
-                for sse in reader.feed(chunk):
-                    for event in decoder.feed(sse):
-                        yield event
-        except SseTooLongError as error:
-            raise AnswerMalformed(provider=decoder.provider) from error
-        if decoder.finished is None:
-            for event in decoder.feed_rest(reader.finish()):
-                yield event
-        else:
-            await reply.drain()
-        yield decoder.result()
+        for event in decoder.end():
+            yield event
 
 
 async def answer_of(events: AsyncIterable[ChatEvent]) -> ChatAnswer:

@@ -99,7 +99,11 @@ def _items(item: Item) -> Iterator[Mapping[str, Any]]:
     if isinstance(item, Message):
         yield {"role": item.role.value, "content": [_part(item.role, p) for p in item.parts]}
         return
-    yield from item.raw_items or _rebuilt(item)
+    answered = {result.call_id for result in item.results}
+    for raw in item.raw_items or _rebuilt(item):
+        # The caller may have answered some calls only; the others must not go back.
+        if raw.get("type") != "function_call" or raw.get("call_id") in answered:
+            yield raw
     # Trap 8: the document lists a role `tool`; the protocol wants these items.
     for result in item.results:
         yield {

@@ -64,7 +64,7 @@ class ResponsesDecoder(Decoder):
             "response.incomplete": self._completed,
             "response.failed": self._failed,
         }
-        """`error` is not here: `Decoder.feed` raises for it. Unknown events are ignored."""
+        """`error` is not here: `Decoder` raises for it. Unknown events are ignored."""
 
     def whole(self, body: Mapping[str, Any]) -> Iterator[ChatEvent]:
         """Decode a body that came as one JSON object (trap 18: it must look like an answer)."""
