@@ -33,6 +33,12 @@ _CAPPED = {
 _KEYS = re.compile(
     r"^(.*[_-])?(token|api[_-]?key|secret|password|passwd|authorization|cookie)$", re.IGNORECASE
 )
+_NAMED = (
+    r"(\\?[\"']?\b(?:[\w-]*[_-])?(?:token|api[_-]?key|secret|password|authorization)"
+    r"\\?[\"']?\s*[:=]\s*\\?b?[\"']?)(?:(?:bot|bearer|basic)\s+)?(?!\[redacted\])"
+    r"[^\s\"',;&}\\)]+"
+)
+"""`token=…`, `"api_key": "…"`, also inside escaped JSON and the repr of bytes."""
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
@@ -50,11 +56,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # A bot token: id, time and signature in base64url.
         (r"\b[\w-]{23,30}\.[\w-]{5,8}\.[\w-]{25,}", REDACTED),
         (r"\bmfa\.[\w-]{20,}", REDACTED),
-        (
-            r"(\\?[\"']?\b(?:[\w-]*[_-])?(?:token|api[_-]?key|secret|password|authorization)"
-            r"\\?[\"']?\s*[:=]\s*\\?b?[\"']?)(?!\[redacted\])[^\s\"',;&}\\)]+",
-            rf"\1{REDACTED}",
-        ),
+        (_NAMED, rf"\1{REDACTED}"),
     )
 )
 
@@ -91,7 +93,7 @@ class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name.
         """A line that cannot be written must not print its raw arguments instead."""
         error = sys.exc_info()[1]
         if not isinstance(error, BrokenPipeError):

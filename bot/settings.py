@@ -281,7 +281,7 @@ def load(
     try:
         settings = Settings(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        raise SettingsInvalid(problems=problems + [*_problems(error)]) from None
+        raise SettingsInvalid(problems=[*problems, *_problems(error)]) from None
     if problems:
         raise SettingsInvalid(problems=problems)
     return settings

@@ -141,7 +141,6 @@ def _check(user_id: int, amount_credits: int, act: StaffAct, *, low: int) -> Non
     """F-141, F-142. The self check comes first: it holds for every amount."""
     if act.actor_id == user_id and not act.actor_owns_guild:
         raise SelfGrant
-    # bool is an int to Python, and `True` credits is nobody's intention.
-    whole = isinstance(amount_credits, int) and not isinstance(amount_credits, bool)
-    if not whole or not low <= amount_credits <= GRANT_CREDITS_MAX:
+    # Not isinstance: True is an int to Python, and nobody's intention.
+    if type(amount_credits) is not int or not low <= amount_credits <= GRANT_CREDITS_MAX:
         raise AmountInvalid(given=str(amount_credits)[:40], low=low, high=GRANT_CREDITS_MAX)
