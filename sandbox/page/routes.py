@@ -19,6 +19,10 @@ PROXY_TIMEOUT_S: Final = 10.0
 # The provider's list of requests is the largest answer that passes through.
 PROXY_BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 
+# Names under which a page of this machine may call the switches; any other name that resolves to
+# loopback would make a foreign page same-origin.
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
 STATIC: Final = Path(__file__).parent / "static"
 
 #: The types are written down here because the machine's own table may differ, and a browser
@@ -114,6 +118,8 @@ def _add_provider_proxy(app: web.Application, provider_url: str) -> None:
             yield
 
     async def forward(request: web.Request) -> web.Response:
+        if request.url.host not in LOOPBACK:
+            return web.json_response({"error": "only for this machine"}, status=403)
         target = f"{provider_url}/control/{request.match_info['tail']}"
         body = await request.read()
         headers = {"Content-Type": request.content_type} if body else {}

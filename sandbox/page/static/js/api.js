@@ -59,7 +59,9 @@ export const api = {
   gateway: (action) => post("/control/gateway", action),
   provider: {
     account: () => get("/control/provider/account"),
-    pace: (pace) => call("PUT", "/control/provider/pace", pace),
+    pace: () => get("/control/provider/pace"),
+    setPace: (pace) => call("PUT", "/control/provider/pace", pace),
+    faults: () => get("/control/provider/faults"),
     fault: (fault) => post("/control/provider/faults", fault),
     clear: () => call("DELETE", "/control/provider/faults"),
   },

@@ -58,7 +58,7 @@ function container(part, message) {
     "div",
     {
       class: `card${accent ? " card-accent" : ""}${part.spoiler ? " card-spoiler" : ""}`,
-      vars: accent ? { accent } : {},
+      vars: accent ? { card: accent } : {},
     },
     buildAll(part.components, message),
   );

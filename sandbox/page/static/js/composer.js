@@ -25,7 +25,6 @@ export class Composer {
     this.input.addEventListener("keydown", (event) => this.key(event));
     this.input.addEventListener("paste", (event) => this.paste(event));
     this.input.addEventListener("click", () => this.complete());
-    this.input.addEventListener("blur", () => setTimeout(() => this.picker.close(), 150));
     this.allowDrops();
     on("reply", () => this.drawReply());
     on("channel", () => this.enter());

@@ -11,7 +11,7 @@ export function embeds(list) {
 
 function embed(item) {
   const colour = item.color ?? null;
-  const vars = colour === null ? {} : { accent: `#${colour.toString(16).padStart(6, "0")}` };
+  const vars = colour === null ? {} : { card: `#${colour.toString(16).padStart(6, "0")}` };
   return h(
     "div",
     { class: `card${colour === null ? "" : " card-accent"}`, vars },

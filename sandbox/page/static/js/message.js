@@ -34,7 +34,7 @@ export function continues(message, previous) {
 export function avatar(user, className = "avatar") {
   const name = nameOf(user);
   const known = findUser(user?.id);
-  const colour = known?.avatar_color ?? user?.avatar_color;
+  const colour = known?.avatar_color ?? user?.avatar_color ?? user?.accent_color;
   const vars = colour ? { avatar: colourOf(colour) } : {};
   if (user?.bot) return h("span", { class: `${className} avatar-bot`, "aria-hidden": true }, icon("bot"));
   return h("span", { class: className, vars, "aria-hidden": true }, [...name][0] ?? "?");
@@ -154,12 +154,13 @@ function interactionLine(message, interaction) {
   const user = findUser(interaction.user?.id ?? interaction.user_id) ?? interaction.user;
   const name = interaction.name ?? message.interaction?.name;
   if (!name) return null;
+  const label = state.labels.get(interaction.id) ?? `/${name}`;
   return h(
     "div",
     { class: "context" },
     icon("slash"),
     h("strong", {}, nameOf(user)),
-    h("span", { class: "context-words" }, "used ", h("span", { class: "command-name" }, `/${name}`)),
+    h("span", { class: "context-words" }, "used ", h("span", { class: "command-name" }, label)),
   );
 }
 
@@ -200,7 +201,7 @@ function bodyOf(message) {
   const body = markdown(message.content);
   if (message.edited_timestamp) {
     const last = body.lastElementChild;
-    (last?.classList.contains("md-p") ? last : body).append(editedMark(message));
+    (last?.matches(".md-p, .md-small") ? last : body).append(editedMark(message));
   }
   return body;
 }

@@ -26,7 +26,7 @@ export class MessageList {
     this.watchGrowth();
     on("channel", () => this.clear());
     on("messages", () => this.draw());
-    on("message", (message) => this.redraw(message));
+    on("message", (id) => this.redraw(id));
     on("pending", (entry) => this.drawPending(entry));
     on("typing", () => this.drawTyping());
     on("world", () => this.drawIntro());
@@ -117,10 +117,10 @@ export class MessageList {
     else delete view.element.dataset.day;
   }
 
-  redraw(message) {
+  redraw(id) {
     const messages = [...state.messages.values()];
-    const index = messages.findIndex((one) => one.id === message.id);
-    this.views.get(message.id)?.update(message, messages[index - 1]);
+    const index = messages.findIndex((one) => one.id === id);
+    this.views.get(id)?.update(messages[index], messages[index - 1]);
     if (this.atEnd) this.toEnd();
   }
 
@@ -132,7 +132,10 @@ export class MessageList {
     const known = this.notes.querySelector(`[data-id="${CSS.escape(entry.id)}"]`);
     if (!open) known?.remove();
     else if (known) known.replaceWith(this.note(entry));
-    else this.notes.append(this.note(entry));
+    else {
+      this.notes.append(this.note(entry));
+      this.atEnd = true;
+    }
     if (this.atEnd) this.toEnd();
   }
 

@@ -2,7 +2,7 @@
 
 import { api, explain } from "./api.js";
 import { selectField } from "./components.js";
-import { h, iconButton } from "./dom.js";
+import { h, icon, iconButton } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { follow, on, state } from "./state.js";
 
@@ -93,7 +93,7 @@ function field(part, label, about, fields) {
       part.required === false && h("span", { class: "optional-mark" }, "optional"),
     ),
     about && h("small", {}, about),
-    made.input,
+    made.frame ?? made.input,
   );
 }
 
@@ -118,8 +118,9 @@ function textInput(part, label) {
 }
 
 function choice(part, label) {
-  const { field: input, values } = selectField(part, () => {});
+  const { field: input, values, many } = selectField(part, () => {});
   const needed = part.required === false ? 0 : (part.min_values ?? 1);
   const check = () => (values().length < needed ? `${label} is required.` : null);
-  return { input, customId: part.custom_id, value: values, check };
+  const frame = many ? input : h("span", { class: "select-frame" }, input, icon("chevron"));
+  return { input, frame, customId: part.custom_id, value: values, check };
 }

@@ -160,10 +160,7 @@ function completed(field, initial) {
     timer = setTimeout(ask, COMPLETE_AFTER_MS);
   });
   input.addEventListener("keydown", (event) => picker.key(event));
-  input.addEventListener("blur", () => {
-    asked += 1;
-    setTimeout(() => picker.close(), 150);
-  });
+  input.addEventListener("blur", () => (asked += 1));
   const value = () => {
     const typed = words(input);
     if (typed === undefined) return undefined;

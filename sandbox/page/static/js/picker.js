@@ -2,6 +2,8 @@
 
 import { h } from "./dom.js";
 
+const LEAVE_AFTER_MS = 150;
+
 let serial = 0;
 
 export class Picker {
@@ -12,8 +14,14 @@ export class Picker {
     this.id = `picker-${(serial += 1)}`;
     this.entries = [];
     this.active = 0;
+    // A press on a row takes the focus for a moment; only then is it known where it went.
+    input.addEventListener("blur", () => setTimeout(() => this.leave(), LEAVE_AFTER_MS));
     input.setAttribute("aria-controls", this.id);
     input.setAttribute("aria-autocomplete", "list");
+  }
+
+  leave() {
+    if (document.activeElement !== this.input) this.close();
   }
 
   get isOpen() {

@@ -96,8 +96,13 @@ export class Sidebar {
       h(
         "span",
         { class: "user-words" },
-        h("span", { class: "user-name" }, nameOf(state.me)),
-        h("span", { class: "user-role" }, state.me.staff ? "staff" : "member", " · press to switch"),
+        h(
+          "span",
+          { class: "user-line" },
+          h("span", { class: "user-name" }, nameOf(state.me)),
+          roleTag(state.me),
+        ),
+        h("span", { class: "user-role" }, "Switch user"),
       ),
       icon("chevron"),
     );
@@ -147,11 +152,14 @@ export class Sidebar {
       },
       avatar(user),
       h("span", { class: "menu-words" }, nameOf(user)),
-      h("span", { class: user.staff ? "tag tag-staff" : "tag" }, user.staff ? "staff" : "member"),
+      roleTag(user),
       h("span", { class: "menu-check" }, current && icon("check")),
     );
   }
 }
+
+const roleTag = (user) =>
+  h("span", { class: user.staff ? "tag tag-staff" : "tag" }, user.staff ? "staff" : "member");
 
 /** The button that opens the drawer on a narrow screen. */
 export function drawerButton(sidebar) {

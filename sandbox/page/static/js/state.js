@@ -21,6 +21,7 @@ export const state = {
   messages: new Map(), // id → message of the current channel, oldest first
   typing: new Map(), // user id → when the mark ends
   pending: new Map(), // interaction id → {label, channelId, messageId, customId, state, error}
+  labels: new Map(), // interaction id → the whole command, which messages do not tell
   unread: new Set(),
   replyTo: null,
 };
@@ -41,7 +42,8 @@ export const visibleChannels = () =>
   state.channels.filter((one) => !one.users?.length || one.users.includes(state.me?.id));
 export const findUser = (id) =>
   state.users.find((one) => one.id === id) ?? (state.botUser?.id === id ? state.botUser : null);
-export const nameOf = (user) => user?.display_name ?? user?.global_name ?? user?.name ?? "Someone";
+export const nameOf = (user) =>
+  user?.display_name ?? user?.global_name ?? user?.name ?? user?.username ?? "Someone";
 
 export function remember(values) {
   try {
@@ -75,10 +77,16 @@ export async function refresh() {
   state.channels = world.channels;
   state.commands = world.commands ?? [];
   state.botOnline = world.bot_online;
-  state.botUser = world.bot ?? world.users.find((user) => user.bot) ?? state.botUser;
+  state.botUser = world.bot ?? world.users.find((user) => user.bot) ?? state.botUser ?? guessBot();
   if (state.me) state.me = state.users.find((user) => user.id === state.me.id) ?? state.me;
   state.ready = true;
   emit("world");
+}
+
+// Applications share their id with their bot user, and commands name their application.
+function guessBot() {
+  const id = state.commands.find((command) => command.application_id)?.application_id;
+  return id ? { id, name: state.guild.name, bot: true } : null;
 }
 
 let stopListening = () => {};
@@ -164,9 +172,12 @@ function receiveMessage(message) {
     return;
   }
   state.typing.delete(message.author?.id);
-  const known = state.messages.has(message.id);
-  state.messages.set(message.id, message);
-  emit(known ? "message" : "messages", message);
+  const known = state.messages.get(message.id);
+  // An event carries only the newest earlier version; the page keeps the ones before it.
+  const earlier = known?.history ?? [];
+  const fresh = (message.history ?? []).filter((one) => !(one.at_ms <= earlier.at(-1)?.at_ms));
+  state.messages.set(message.id, { ...message, history: [...earlier, ...fresh] });
+  emit(known ? "message" : "messages", message.id);
   emit("typing");
 }
 
@@ -236,6 +247,7 @@ function settle(id) {
 export function follow(interactionId, entry) {
   const full = { state: "pending", channelId: state.channelId, id: interactionId, ...entry };
   state.pending.set(interactionId, full);
+  if (entry.label) state.labels.set(interactionId, entry.label);
   emit("pending", full);
   if (early.has(interactionId)) receiveInteraction(early.get(interactionId));
   setTimeout(() => check(interactionId), CHECK_AFTER_MS);

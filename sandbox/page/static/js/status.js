@@ -5,7 +5,7 @@ import { h, icon, popover, replace, toast } from "./dom.js";
 import { on, state } from "./state.js";
 
 const PACES = [
-  ["Usual", { tokens_per_s: 60, first_token_delay_s: 0.4 }],
+  ["Usual", { tokens_per_s: 80, first_token_delay_s: 0.4 }],
   ["Slow", { tokens_per_s: 12, first_token_delay_s: 3 }],
   ["Crawling", { tokens_per_s: 3, first_token_delay_s: 8 }],
 ];
@@ -30,12 +30,17 @@ const FAULTS = [
     ["Connection reset", { kind: "reset" }],
     ["An HTML page instead", { kind: "html" }],
     ["An error inside the stream", { kind: "error_event", after_events: 12 }],
-    ["Answer left incomplete", { kind: "incomplete" }],
+    ["Answer left incomplete", { kind: "incomplete", after_events: 40 }],
+    ["An empty answer", { kind: "empty" }],
+    ["No price in the answer", { kind: "no_credits_field" }],
   ]],
 ];
 const FAULT_LIST = FAULTS.flatMap(([, entries]) => entries);
-// "Until cleared": more answers than anyone asks for by hand.
-const MANY_TIMES = 10_000;
+// "Until cleared": the most that the provider takes, and more than anyone asks for by hand.
+const MANY_TIMES = 1000;
+// An armed fault may be used up by any answer; its mark is checked this long after one.
+const RECHECK_AFTER_MS = 1200;
+const HEALTHY = "works as documented";
 const PACE_NAMES = PACES.map(([name]) => name);
 
 export class StatusPill {
@@ -55,6 +60,7 @@ export class StatusPill {
       else close = this.open();
     });
     for (const topic of ["bot", "world", "connection"]) on(topic, () => this.draw());
+    for (const topic of ["message", "messages"]) on(topic, () => this.recheckSoon());
     this.draw();
   }
 
@@ -76,6 +82,29 @@ export class StatusPill {
     this.botLine?.replaceChildren(words);
   }
 
+  recheckSoon() {
+    if (!this.armed) return;
+    clearTimeout(this.recheck);
+    this.recheck = setTimeout(() => this.readProvider(), RECHECK_AFTER_MS);
+  }
+
+  /** What is really switched: another page or a test may have changed it. */
+  async readProvider() {
+    if (!state.features.provider) return;
+    try {
+      const [{ faults }, pace] = await Promise.all([api.provider.faults(), api.provider.pace()]);
+      const same = PACES.find(([, one]) => one.tokens_per_s === pace.tokens_per_s);
+      this.pace = same?.[0] ?? "Other";
+      if (!faults.length) this.armed = null;
+      else if (!this.armed) this.armed = faults.map((one) => `${one.kind} ×${one.times}`).join(", ");
+    } catch {
+      // The panel says so in the line of the account.
+    }
+    this.draw();
+    this.drawPace?.();
+    if (this.faultLine) this.faultLine.textContent = this.armed ?? HEALTHY;
+  }
+
   open() {
     this.botLine = h("span", { class: "quiet" }, this.words()[1]);
     const panel = h(
@@ -84,7 +113,9 @@ export class StatusPill {
       this.botPart(),
       state.features.provider && [this.pacePart(), this.faultPart(), this.accountPart()],
     );
-    return popover(this.button, panel, { onclose: () => (this.botLine = null) });
+    this.readProvider();
+    const forget = () => (this.botLine = this.faultLine = this.drawPace = null);
+    return popover(this.button, panel, { onclose: forget });
   }
 
   botPart() {
@@ -103,23 +134,21 @@ export class StatusPill {
 
   pacePart() {
     const row = h("div", { class: "segments", role: "radiogroup", "aria-label": "Speed" });
-    const draw = () =>
+    this.drawPace = () =>
       replace(row, PACES.map(([name, pace]) => {
         const choose = async () => {
-          if (!(await attempt(() => api.provider.pace(pace)))) return;
-          this.pace = name;
-          draw();
-          this.draw();
+          if (await attempt(() => api.provider.setPace(pace))) await this.readProvider();
         };
         const checked = String(this.pace === name);
         return h("button", { type: "button", role: "radio", "aria-checked": checked, onclick: choose }, name);
       }));
-    draw();
+    this.drawPace();
     return part("Provider speed", null, row);
   }
 
   faultPart() {
-    const said = h("span", { class: "quiet" }, this.armed ?? "works as documented");
+    const said = h("span", { class: "quiet" }, this.armed ?? HEALTHY);
+    this.faultLine = said;
     const field = h(
       "select",
       { class: "select", "aria-label": "What goes wrong" },
@@ -139,10 +168,7 @@ export class StatusPill {
       this.draw();
     };
     const clear = async () => {
-      if (!(await attempt(() => api.provider.clear()))) return;
-      this.armed = null;
-      said.textContent = "works as documented";
-      this.draw();
+      if (await attempt(() => api.provider.clear())) await this.readProvider();
     };
     return part(
       "Provider answers",
@@ -161,10 +187,10 @@ export class StatusPill {
   accountPart() {
     const said = h("span", { class: "quiet" }, "…");
     api.provider.account().then(
-      ({ balance, consumed }) => (said.textContent = `${balance} credits left, ${consumed} used`),
+      ({ balance, consumed }) => (said.textContent = `${balance} left · ${consumed} used`),
       (error) => (said.textContent = explain(error)),
     );
-    return part("Provider account", said);
+    return part("Provider credits", said);
   }
 }
 
