@@ -33,7 +33,7 @@ class GrowingHold:
     async def carries(self, price_ucr: int, *, grow: bool) -> bool:
         """Whether the hold still covers `price_ucr`; starts growing in good time if it may."""
         if grow and price_ucr + self._step_ucr // 2 > self.amount_ucr:
-            self._start(self._step_ucr)
+            self._start(max(self._step_ucr, price_ucr - self.amount_ucr))
         if price_ucr <= self.amount_ucr:
             return True
         await self.settled()

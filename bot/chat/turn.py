@@ -173,10 +173,9 @@ class Turn:
 
     async def _must_end(self) -> Ending | None:
         """I-9 without a limit on the wire: our own cut-off (reliability.md 1.7, S-12)."""
-        if self._meter.output_tokens >= OUTPUT_TOKENS_MAX:
-            return Ending.LENGTH
-        carried = await self._hold.carries(self._meter.charge_ucr(), grow=not self.stopped)
-        return None if carried else Ending.CREDITS
+        if not await self._hold.carries(self._meter.charge_ucr(), grow=not self.stopped):
+            return Ending.CREDITS
+        return Ending.LENGTH if self._meter.output_tokens >= OUTPUT_TOKENS_MAX else None
 
     def _account(self, finished: Finished) -> None:
         """Add the request's price; refuse what is no answer."""

@@ -1,0 +1,269 @@
+"""What goes wrong after the hold is told once, costs nothing, and leaves no half turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+import pytest
+
+from bot.chat.ports import Ending
+from bot.errors import (
+    AnswerLost,
+    AnswerMalformed,
+    ContentRefused,
+    InsufficientPermissions,
+    InvalidApiKey,
+    IpNotAllowed,
+    ModelNotFound,
+    ProviderCreditsExhausted,
+    ProviderError,
+    ProviderInternalError,
+    ProviderRejected,
+    ProviderUnreachable,
+    RateLimited,
+    RequestInvalid,
+    SpendLimitExceeded,
+    StreamCut,
+    StreamStalled,
+    Unexpected,
+    UpstreamError,
+)
+from bot.limits import SETTLE_DELAYS_S
+from bot.providers.base import FinishReason
+from storage.database import Connection
+from storage.errors import StoreUnavailable
+from storage.inline import InlineDatabase
+from storage.types import Cause
+from tests.unit.chat.world import NewWorld, ScriptedProvider, World, called, done, said
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NAME = "aivideo"
+REFUSALS: tuple[ProviderError, ...] = (
+    ProviderRejected(provider=NAME, status=400, code="invalid_request", field="input"),
+    InvalidApiKey(provider=NAME, status=401),
+    ProviderCreditsExhausted(provider=NAME, status=402),
+    IpNotAllowed(provider=NAME, status=403),
+    InsufficientPermissions(provider=NAME, status=403),
+    ModelNotFound(provider=NAME, status=404, model="gpt-5-4"),
+    RateLimited(provider=NAME, status=429, retry_after_s=12.0),
+    SpendLimitExceeded(provider=NAME, status=429),
+    ProviderInternalError(provider=NAME, status=500),
+    UpstreamError(provider=NAME, status=503),
+    ProviderUnreachable(provider=NAME),
+    AnswerLost(provider=NAME),
+)
+BREAKS: tuple[ProviderError, ...] = (
+    StreamCut(provider=NAME),
+    StreamStalled(provider=NAME, idle_s=60.0),
+    AnswerMalformed(provider=NAME),
+    UpstreamError(provider=NAME, code="server_error"),
+)
+
+
+def by_name(value: object) -> str:
+    return type(value).__name__
+
+
+async def cause_of_hold(world: World) -> str:
+    """Why the only hold ended, as booked."""
+    sql = "SELECT cause FROM holds"
+    return str(await world.database.read(lambda c: c.exec_driver_sql(sql).scalar_one()))
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=by_name)
+async def test_an_error_before_the_stream_costs_nobody_anything(
+    new_world: NewWorld, error: ProviderError
+) -> None:
+    """Both error tables (providers.md 1.3): told with its facts, void, no loss, no history."""
+    world = new_world([error])
+    final = await world.ask()
+    assert (final.ending, final.error, final.text) == (Ending.FAILED, error, "")
+    assert final.receipt is not None
+    assert final.receipt.charged_ucr == 0
+    assert final.receipt.available_ucr == world.allowance_ucr
+    assert final.reference == "m:1"
+    assert await world.spent_ucr() == 0
+    assert await world.loss_ucr() == 0
+    assert await world.remembered() == ()
+
+
+@pytest.mark.parametrize("error", BREAKS, ids=by_name)
+async def test_a_broken_stream_keeps_its_text_and_is_the_operators_loss(
+    new_world: NewWorld, error: ProviderError
+) -> None:
+    """F-57: the partial stays visible, the member pays nothing, the estimate is booked."""
+    world = new_world([*said("Once upon a time"), error])
+    final = await world.ask()
+    assert (final.ending, final.error) == (Ending.FAILED, error)
+    assert final.text == "Once upon a time"
+    assert await world.spent_ucr() == 0
+    assert await world.loss_ucr() > 0
+    assert await world.remembered() == ()
+
+
+async def test_a_cut_before_the_first_word_has_still_cost_the_prompt(new_world: NewWorld) -> None:
+    """The stream had begun: the provider has read the prompt, whatever we got (F-57)."""
+    world = new_world([StreamCut(provider=NAME)])
+    await world.ask()
+    assert await world.loss_ucr() > 0
+
+
+async def test_a_stream_that_ends_without_a_terminal_event_is_no_answer(
+    new_world: NewWorld,
+) -> None:
+    """Trap 17, also when a protocol forgets to say so."""
+    world = new_world([*said("It looks whole.")])
+    final = await world.ask()
+    assert isinstance(final.error, StreamCut)
+    assert await world.spent_ucr() == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        ([RateLimited(provider=NAME)], Cause.PROVIDER_ERROR),
+        ([ProviderRejected(provider=NAME)], Cause.PROVIDER_REFUSED),
+        ([ContentRefused(provider=NAME)], Cause.PROVIDER_REFUSED),
+        ([*said("x"), StreamCut(provider=NAME)], Cause.STREAM_UNFINISHED),
+        ([RequestInvalid(model="m", field="input", rule="empty")], Cause.CANCELLED),
+        ([ZeroDivisionError()], Cause.INTERRUPTED),
+    ],
+)
+async def test_every_void_names_its_cause(
+    new_world: NewWorld, script: list[BaseException], cause: Cause
+) -> None:
+    """Nothing is returned without a reason from the closed list (asks.md 3.3)."""
+    world = new_world(script)
+    await world.ask()
+    assert await cause_of_hold(world) == cause
+
+
+async def test_an_answer_refused_by_content_rules_is_not_charged(new_world: NewWorld) -> None:
+    """A terminal `content_filter` may be billed to the operator, never to the member."""
+    world = new_world([*said("I"), done("0.5", reason=FinishReason.CONTENT_FILTER)])
+    final = await world.ask()
+    assert isinstance(final.error, ContentRefused)
+    assert await world.spent_ucr() == 0
+    assert await world.loss_ucr() == 500_000
+
+
+async def test_an_empty_answer_is_not_charged(new_world: NewWorld) -> None:
+    """Paying for nothing is what members of comparable bots complain about."""
+    world = new_world([*said(" \n"), done("0.3")])
+    final = await world.ask()
+    assert isinstance(final.error, AnswerMalformed)
+    assert await world.spent_ucr() == 0
+    assert await world.loss_ucr() == 300_000
+
+
+async def test_a_failing_second_request_loses_exactly_the_first_ones_price(
+    new_world: NewWorld,
+) -> None:
+    """A request that was refused cost nothing; the one before it did."""
+    first = [done("0.11", calls=(called("get_time"),))]
+    world = new_world(first, [RateLimited(provider=NAME)])
+    final = await world.ask()
+    assert isinstance(final.error, RateLimited)
+    assert await world.spent_ucr() == 0
+    assert await world.loss_ucr() == 110_000
+
+
+async def test_a_bug_is_told_without_its_insides(new_world: NewWorld) -> None:
+    """The member gets a reference, the log gets the cause."""
+    world = new_world([*said("a"), ZeroDivisionError("secret")])
+    final = await world.ask()
+    assert isinstance(final.error, Unexpected)
+    assert final.error.reference == "m:1"
+    assert isinstance(final.error.__cause__, ZeroDivisionError)
+    assert await world.spent_ucr() == 0
+
+
+async def test_after_a_failure_the_next_question_starts_clean(new_world: NewWorld) -> None:
+    """Half a turn never enters the context."""
+    world = new_world([*said("half"), StreamCut(provider=NAME)], [*said("whole"), done()])
+    await world.ask("first")
+    await world.ask("second")
+    assert [turn.question for turn in await world.remembered()] == ["second"]
+
+
+@pytest.mark.parametrize("reported", ["NaN", "Infinity", "-1", "1e30"])
+async def test_a_nonsense_price_falls_back_to_the_formula(
+    new_world: NewWorld, reported: str
+) -> None:
+    """F-51: normal delivery, the tokens are counted ourselves, and nobody pays nonsense."""
+    world = new_world([*said("ok"), done(reported)])
+    final = await world.ask()
+    assert final.ending is Ending.COMPLETE
+    assert 0 < await world.spent_ucr() < 2_000_000
+
+
+async def test_a_price_above_the_hold_is_capped(new_world: NewWorld) -> None:
+    """S-3: the member never pays more than was held; the excess is the operator's."""
+    world = new_world([*said("ok"), done("19")])
+    await world.ask()
+    spent_ucr = await world.spent_ucr()
+    assert 7_000_000 < spent_ucr < 12_000_000
+    assert await world.loss_ucr() == 19_000_000 - spent_ucr
+
+
+class MoodyDatabase(InlineDatabase):
+    """Refuses write transactions while `refusals` last, from the `after`-th on."""
+
+    refusals = 0
+    after = 0
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if self.after > 0:
+            self.after -= 1
+        elif self.refusals > 0:
+            self.refusals -= 1
+            raise StoreUnavailable(cause="locked")
+        return await super().transact(body, *args, **kwargs)
+
+
+@pytest.fixture
+def moody() -> World:
+    return World(provider=ScriptedProvider([*said("ok"), done()]), database=MoodyDatabase())
+
+
+async def test_a_busy_database_before_the_hold_refuses(moody: World) -> None:
+    """F-110: nothing was charged, nothing asked."""
+    assert isinstance(moody.database, MoodyDatabase)
+    moody.database.refusals = 1
+    with pytest.raises(StoreUnavailable):
+        await moody.ask()
+    assert moody.provider.requests == []
+    await moody.database.close()
+
+
+async def test_a_busy_database_at_the_end_is_waited_for(moody: World) -> None:
+    """The answer was paid work: booking it is tried again, with growing pauses."""
+    assert isinstance(moody.database, MoodyDatabase)
+    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S)
+    final = await moody.ask()
+    assert final.ending is Ending.COMPLETE
+    assert moody.clock.slept_s == list(SETTLE_DELAYS_S)
+    assert await moody.spent_ucr() == 80_000
+    await moody.database.close()
+
+
+async def test_what_could_not_be_booked_is_given_back_later(moody: World) -> None:
+    """The member was told *not charged*, so that is what happens once the disk has room again."""
+    assert isinstance(moody.database, MoodyDatabase)
+    moody.provider.scripts.append([*said("second"), done("0.5")])
+    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S) + 1
+    final = await moody.ask()
+    assert final.ending is Ending.FAILED
+    assert isinstance(final.error, StoreUnavailable)
+    assert final.receipt is None
+    assert (await moody.balance()).held_ucr > 0
+    await moody.ask("Next?")
+    assert await moody.spent_ucr() == 500_000
+    assert [turn.answer for turn in await moody.remembered()] == ["second"]
+    assert await moody.is_sound()
+    await moody.database.close()

@@ -1,0 +1,160 @@
+"""A hold grows with the answer, and an answer ends politely where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.chat.hold import GrowingHold
+from bot.chat.ports import Ending
+from bot.errors import AnswerMalformed
+from bot.limits import OUTPUT_TOKENS_MAX
+from bot.providers.base import TextDelta, ThoughtDelta
+from storage.errors import InsufficientCredits, StoreUnavailable
+from storage.types import Hold, HoldState
+from tests.unit.chat.test_failures import cause_of_hold
+from tests.unit.chat.world import NewWorld, RecordingSink, called, done, said
+
+PAGE = "word " * 200
+"""About 350 tokens by our estimate: 630,000 µcr of GPT-5.4."""
+
+
+async def test_a_long_answer_extends_its_hold(new_world: NewWorld) -> None:
+    """Three times the first hold, and still paid exactly as reported."""
+    world = new_world([*said(*[PAGE] * 36), done("15.5")], credits_a_day=40)
+    final = await world.ask()
+    assert final.ending is Ending.COMPLETE
+    assert await world.spent_ucr() == 15_500_000
+    assert await world.loss_ucr() == 0
+
+
+async def test_when_no_more_can_be_held_the_answer_ends_politely(new_world: NewWorld) -> None:
+    """What was produced is kept, remembered, and paid at the hold (asks.md 3.3)."""
+    world = new_world([*said(*[PAGE] * 60), done("99")], credits_a_day=10)
+    final = await world.ask()
+    assert (final.ending, final.error) == (Ending.CREDITS, None)
+    assert 0 < len(final.text) < len(PAGE) * 60
+    assert final.receipt is not None
+    assert final.receipt.charged_ucr == 10_000_000
+    assert final.receipt.available_ucr == 0
+    assert await cause_of_hold(world) == "hold_exhausted"
+    assert [turn.answer for turn in await world.remembered()] == [final.text]
+    assert world.provider.closed == 1
+
+
+async def test_a_hold_smaller_than_wished_still_answers(new_world: NewWorld) -> None:
+    """Between the floor and the wish, the member gets as long an answer as there is credit."""
+    world = new_world([*said("short"), done("0.1")], credits_a_day=2)
+    assert (await world.ask()).ending is Ending.COMPLETE
+    assert await world.spent_ucr() == 100_000
+
+
+async def test_an_endless_answer_ends_at_our_own_limit(new_world: NewWorld) -> None:
+    """No document names an output limit, so ours is the bound (I-9)."""
+    world = new_world([*said(*[PAGE] * 200), done("999")], credits_a_day=1_000)
+    final = await world.ask()
+    assert final.ending is Ending.LENGTH
+    spent_tokens = await world.spent_ucr() / 1_800
+    assert OUTPUT_TOKENS_MAX <= spent_tokens < OUTPUT_TOKENS_MAX + 1_500
+
+
+async def test_endless_thinking_without_a_word_is_not_charged(new_world: NewWorld) -> None:
+    """Nothing was shown, so nothing is paid."""
+    thoughts = [ThoughtDelta(text=PAGE) for _ in range(200)]
+    world = new_world([*thoughts, done()], credits_a_day=1_000)
+    final = await world.ask()
+    assert isinstance(final.error, AnswerMalformed)
+    assert await world.spent_ucr() == 0
+    assert await world.loss_ucr() > 0
+
+
+async def test_credits_that_end_before_the_first_word_are_given_back(new_world: NewWorld) -> None:
+    """The member learns what an answer would have needed, and pays nothing."""
+    thoughts = [ThoughtDelta(text=PAGE) for _ in range(60)]
+    world = new_world([*thoughts, done()], credits_a_day=5)
+    final = await world.ask()
+    assert final.ending is Ending.FAILED
+    assert isinstance(final.error, InsufficientCredits)
+    assert final.error.needed_ucr > final.error.available_ucr
+    assert final.error.resets_at_us is not None
+    assert await world.spent_ucr() == 0
+
+
+async def test_a_second_request_is_held_before_it_is_sent(new_world: NewWorld) -> None:
+    """A dear first request leaves no room: the answer so far ends there, the model is not asked."""
+    first = [*said("Let me see."), done("9.99", calls=(called("get_time"),))]
+    world = new_world(first, [*said("never"), done()], credits_a_day=10)
+    final = await world.ask()
+    assert (final.text, final.ending) == ("Let me see.", Ending.CREDITS)
+    assert len(world.provider.requests) == 1
+    assert await world.spent_ucr() > 9_000_000
+
+
+class Ledger:
+    """Adds what is asked, when it may."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[int] = []
+        self.gate = asyncio.Event()
+
+    async def extend(self, amount_ucr: int) -> Hold:
+        self.asked.append(amount_ucr)
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        total_ucr = 100 + sum(self.asked)
+        return Hold(reference="m:1", user_id=1, amount_ucr=total_ucr, state=HoldState.OPEN)
+
+
+async def test_growing_does_not_keep_the_reader_waiting() -> None:
+    """The extension runs beside the stream while the hold still covers it; one at a time."""
+    ledger = Ledger()
+    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=ledger.extend)
+    assert await hold.carries(70, grow=True)
+    assert await hold.carries(90, grow=True)
+    assert await hold.carries(95, grow=True)
+    await asyncio.sleep(0)
+    assert ledger.asked == [40]
+    ledger.gate.set()
+    assert await hold.carries(120, grow=True)
+    await hold.settled()
+    assert hold.amount_ucr >= 140
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InsufficientCredits(needed_ucr=40, available_ucr=0, resets_at_us=7),
+        StoreUnavailable(cause="disk full"),
+        ZeroDivisionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_hold_that_cannot_grow_is_asked_once(error: Exception) -> None:
+    """After a refusal the hold stands as it is, whatever the reason was."""
+    ledger = Ledger(error)
+    ledger.gate.set()
+    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=ledger.extend)
+    assert not await hold.carries(101, grow=True)
+    assert not await hold.reserve(500)
+    assert ledger.asked == [40]
+    assert await hold.carries(100, grow=True)
+
+
+async def test_an_extension_in_flight_is_waited_for_before_the_end(new_world: NewWorld) -> None:
+    """Settling while the hold still moves would settle the wrong hold."""
+    world = new_world([*said(*[PAGE] * 12), done("7")])
+    sink = RecordingSink()
+    await world.service.reply(world.question(), sink)
+    assert sink.final.ending is Ending.COMPLETE
+    assert await world.spent_ucr() == 7_000_000
+
+
+async def test_one_enormous_delta_is_cut_after_it(new_world: NewWorld) -> None:
+    """A provider that sends everything at once is stopped at the first look."""
+    world = new_world([TextDelta(text=PAGE * 100), done("63")], credits_a_day=10)
+    final = await world.ask()
+    assert final.ending is Ending.CREDITS
+    assert await world.spent_ucr() == 10_000_000
