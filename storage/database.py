@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage import locks, migrate, sqlite
@@ -161,27 +159,17 @@ class Database:
     async def _run(
         self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        with self._translating():
+        with sqlite.translating(self._path):
             async with self._engine.begin() as connection:
                 return await connection.run_sync(body, *args, **kwargs)
 
     async def _view(
         self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        with self._translating():
+        with sqlite.translating(self._path):
             async with self._engine.connect() as connection:
                 await connection.execution_options(**{sqlite.READ_ONLY: True})
                 return await connection.run_sync(sqlite.viewed, body, *args, **kwargs)
-
-    @contextmanager
-    def _translating(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            meaning = sqlite.translated(error, path=self._path)
-            if meaning is None:
-                raise
-            raise meaning from error
 
 
 def _claim(path: Path) -> locks.FileLock:

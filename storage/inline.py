@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from storage import migrate, sqlite
@@ -45,29 +44,16 @@ class InlineDatabase:
         self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`transact` for callers without a loop."""
-        try:
-            with self.engine.begin() as connection:
-                return body(connection, *args, **kwargs)
-        except SQLAlchemyError as error:
-            self._rise(error)
-            raise
+        with sqlite.translating(self._path), self.engine.begin() as connection:
+            return body(connection, *args, **kwargs)
 
     def view(
         self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`read` for callers without a loop."""
-        try:
-            with self.engine.connect() as connection:
-                reading = connection.execution_options(**{sqlite.READ_ONLY: True})
-                return sqlite.viewed(reading, body, *args, **kwargs)
-        except SQLAlchemyError as error:
-            self._rise(error)
-            raise
-
-    def _rise(self, error: SQLAlchemyError) -> None:
-        meaning = sqlite.translated(error, path=self._path)
-        if meaning is not None:
-            raise meaning from error
+        with sqlite.translating(self._path), self.engine.connect() as connection:
+            reading = connection.execution_options(**{sqlite.READ_ONLY: True})
+            return sqlite.viewed(reading, body, *args, **kwargs)
 
     async def transact(
         self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -21,7 +21,7 @@ SCRIPTS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "alembic_version"
 
 
-class ForeignDatabase(Exception):  # noqa: N818 - never leaves the package: a StoreCorrupt cause
+class ForeignDatabase(Exception):
     """The file holds tables that this program did not make, or a later release did."""
 
 

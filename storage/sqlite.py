@@ -8,12 +8,13 @@ transaction that reads first and then writes gets SQLITE_BUSY at once, whatever 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from storage.errors import StorageError, StoreCorrupt, StoreUnavailable
@@ -37,7 +38,21 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",
 )
-_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 _PRIMARY_CODE_MASK = 0xFF
 
 
@@ -82,20 +97,34 @@ def quick_check(connection: Connection) -> str | None:
     return None if found == "ok" else str(found)
 
 
-def translated(error: Exception, *, path: Path | str) -> StorageError | None:
+@contextmanager
+def translating(path: Path | str) -> Iterator[None]:
+    """Raise our errors instead of the driver's, chained."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        meaning = _meaning(error, path)
+        if meaning is None:
+            raise
+        raise meaning from error
+
+
+def _meaning(error: Exception, path: Path | str) -> StorageError | None:
     """What a driver's error means to a caller, or None when it is a bug of ours.
 
-    A broken constraint is such a bug: the functions of this package look before they write, and
-    the constraint is the second defence. It rises as it is.
+    A broken constraint or a wrong statement is such a bug: the functions of this package look
+    before they write, and the constraint is the second defence. It rises as it is.
     """
     if isinstance(error, PoolTimeout):
         return StoreUnavailable(cause="too many transactions waiting")
     original = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(original, sqlite3.DatabaseError):
         return None
+    # Errors that the driver itself makes, such as on a closed connection, have no code.
     code = getattr(original, "sqlite_errorcode", None)
     if code is not None and code & _PRIMARY_CODE_MASK in _CORRUPT:
         return StoreCorrupt(path=str(path), cause=str(original))
-    if isinstance(original, sqlite3.OperationalError):
+    unavailable = code is None or code & _PRIMARY_CODE_MASK in _UNAVAILABLE
+    if isinstance(original, sqlite3.OperationalError) and unavailable:
         return StoreUnavailable(cause=str(original))
     return None

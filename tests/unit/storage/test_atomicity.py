@@ -1,0 +1,135 @@
+"""F-14: whatever statement fails, all of a transaction happens or nothing of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from storage import ledger, turns
+from storage.errors import StoreUnavailable
+from storage.inline import InlineDatabase
+from storage.types import Cause, NewTurn, StoredAttachment
+from tests.unit.storage.bank import CREDIT, DAILY, DAY_US, MIRA, NOON_US, Bank, snapshot
+
+STATEMENTS_MAX = 200
+"""No transaction of the ledger comes near: reaching it means that the hook never let go."""
+
+
+class Saboteur:
+    """Lets statements through until the chosen one, which fails before or after its effect."""
+
+    def __init__(self, *, fail_at: int, moment: str) -> None:
+        self.fail_at = fail_at
+        self.moment = moment
+        self.seen = 0
+
+    def __call__(self, *_arguments: Any) -> None:
+        self.seen += 1
+        if self.seen == self.fail_at:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    @contextmanager
+    def at_work(self, database: InlineDatabase) -> Iterator[None]:
+        event.listen(database.engine, self.moment, self)
+        try:
+            yield
+        finally:
+            event.remove(database.engine, self.moment, self)
+
+
+def _prepared() -> Bank:
+    """A wallet of three buckets, one of them ended, with two holds across all of them."""
+    bank = Bank()
+    bank.grant(2 * CREDIT)
+    bank.hold(21 * CREDIT, reference="job")
+    bank.hold(CREDIT // 2, reference="other")
+    bank.database.run(turns.begin, turn=_turn("job"), now_us=bank.now_us)
+    bank.now_us += DAY_US
+    bank.grant(4 * CREDIT)
+    return bank
+
+
+def _turn(reference: str) -> NewTurn:
+    return NewTurn(
+        reference=reference,
+        channel_id=1,
+        guild_id=7,
+        author_id=MIRA,
+        author_name="Mira",
+        model="gpt-5-4",
+        question="why?",
+        attachments=(StoredAttachment(filename="a.png", content_type="image/png"),),
+    )
+
+
+def _finish_and_settle(connection: Connection, *, now_us: int) -> None:
+    turns.finish(connection, reference="job", answer="because", tokens=9, now_us=now_us)
+    ledger.settle(
+        connection,
+        reference="job",
+        cost_ucr=20 * CREDIT + 1,
+        cause=Cause.ANSWERED,
+        now_us=now_us,
+    )
+
+
+def _hold_and_begin(connection: Connection, *, now_us: int) -> None:
+    ledger.hold(
+        connection,
+        user_id=MIRA,
+        amount_ucr=22 * CREDIT,
+        floor_ucr=1,
+        reference="new",
+        allowance=DAILY,
+        now_us=now_us + DAY_US,
+    )
+    turns.begin(connection, turn=_turn("new"), now_us=now_us)
+
+
+ACTS: dict[str, Callable[[Bank], object]] = {
+    "settle": lambda bank: bank.settle("job", 20 * CREDIT + 1),
+    "settle with a loss": lambda bank: bank.settle("job", 50 * CREDIT),
+    "void": lambda bank: bank.void("job", loss_ucr=7),
+    "hold": lambda bank: bank.hold(22 * CREDIT, reference="new"),
+    "extend": lambda bank: bank.extend("other", 22 * CREDIT),
+    "grant": lambda bank: bank.grant(CREDIT),
+    "take": lambda bank: bank.take(22 * CREDIT),
+    "set": lambda bank: bank.set(CREDIT),
+    "finish a turn": lambda bank: bank.database.run(_finish_and_settle, now_us=bank.now_us),
+    "begin a turn": lambda bank: bank.database.run(_hold_and_begin, now_us=bank.now_us),
+}
+
+
+@pytest.mark.parametrize("moment", ["before_cursor_execute", "after_cursor_execute"])
+@pytest.mark.parametrize("act", ACTS)
+def test_a_failure_at_any_statement_leaves_all_or_nothing(act: str, moment: str) -> None:
+    """The n-th statement fails, for every n; the tables are as before until none fails."""
+    bank = _prepared()
+    before = bank.database.view(snapshot)
+    for fail_at in range(1, STATEMENTS_MAX):
+        saboteur = Saboteur(fail_at=fail_at, moment=moment)
+        with saboteur.at_work(bank.database):
+            if fail_at > 1 and _succeeds(ACTS[act], bank):
+                break
+            if fail_at == 1:
+                with pytest.raises(StoreUnavailable):
+                    ACTS[act](bank)
+        assert bank.database.view(snapshot) == before
+    assert saboteur.seen == fail_at - 1 > 5
+    assert bank.database.view(snapshot) != before
+    bank.assert_sound()
+    assert bank.now_us == NOON_US + DAY_US
+    bank.database.engine.dispose()
+
+
+def _succeeds(act: Callable[[Bank], object], bank: Bank) -> bool:
+    try:
+        act(bank)
+    except StoreUnavailable:
+        return False
+    return True
