@@ -75,8 +75,7 @@ const EVENTS = [
   "bot",
   "modal",
   "interaction",
-  "channel",
-  "commands",
+  "channels",
 ];
 
 /** Listen to what `userId` may see; `onopen` also runs after each reconnect. Returns `close`. */

@@ -25,6 +25,17 @@ export function parseBlocks(source) {
   return blocks;
 }
 
+/** The words of `source` on one line, without marks; `name` gives the text of a mention. */
+export function plainText(source, name) {
+  const words = (node) => {
+    if (node.type === "user") return name(node.id);
+    if (node.type === "spoiler") return "▒▒▒";
+    const inner = [...(node.children ?? []), ...(node.items ?? []), ...(node.lists ?? [])];
+    return node.value ?? inner.map(words).join(node.items || node.lists ? " " : "");
+  };
+  return parseBlocks(source).map(words).join(" ").replace(/\s+/g, " ").trim();
+}
+
 // A fence inside a list item carries the item's indentation on each line.
 function dedent(code) {
   const lines = code.split("\n");

@@ -15,7 +15,7 @@ export function leafCommands() {
   const inDm = currentChannel()?.kind === "dm";
   return state.commands
     .filter((command) => (command.type ?? CHAT_INPUT) === CHAT_INPUT && fits(command, inDm))
-    .flatMap((command) => leaves(command, command.name, isHidden(command)))
+    .flatMap((command) => leaves(command, command.name, !inDm && isHidden(command)))
     .sort((one, other) => one.path.localeCompare(other.path));
 }
 

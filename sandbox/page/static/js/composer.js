@@ -7,12 +7,13 @@ import { h, icon, iconButton, replace, toast } from "./dom.js";
 import { plainExcerpt } from "./message.js";
 import { Picker } from "./picker.js";
 import { formatBytes } from "./media.js";
-import { currentChannel, findUser, nameOf, on, setReply, state } from "./state.js";
+import { currentChannel, findUser, nameOf, on, refreshIfOlder, setReply, state } from "./state.js";
 
 // Discord's own bounds: characters of a message and files on it.
 const CHARS_MAX = 2000;
 const FILES_MAX = 10;
 const COUNT_FROM_CHARS = 1800;
+const COMMANDS_FRESH_MS = 3000;
 
 export class Composer {
   constructor(footer) {
@@ -111,6 +112,7 @@ export class Composer {
   }
 
   offerCommands(typed) {
+    refreshIfOlder(COMMANDS_FRESH_MS).then((fresh) => fresh && this.complete(), () => {});
     const found = matchCommands(typed);
     const entries = found.map((command) => ({
       title: `/${command.path}`,
@@ -303,7 +305,8 @@ export class Composer {
     this.changed();
   }
 
-  openCommand(path, values = {}) {
+  async openCommand(path, values = {}) {
+    await refreshIfOlder(COMMANDS_FRESH_MS).catch(() => {});
     const command = leafCommands().find((one) => one.path === path && !one.hidden);
     if (command) this.openForm(command, values);
     else toast(`/${path} is not registered (yet).`);

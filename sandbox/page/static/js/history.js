@@ -8,6 +8,7 @@ import { formatTime } from "./time.js";
 
 // A long answer is edited dozens of times; the dialog stays quick to open.
 const VERSIONS_MAX = 100;
+const LOADING = 1 << 7;
 
 export function showHistory(messageId) {
   const message = state.messages.get(messageId);
@@ -40,7 +41,10 @@ export function showHistory(messageId) {
       parts.inert = true;
       shown.append(parts);
     }
-    if (!version.content && !parts) shown.append(h("em", { class: "quiet" }, "empty"));
+    if (!version.content && !parts) {
+      const words = version.flags & LOADING ? "thinking…" : "no text";
+      shown.append(h("em", { class: "quiet" }, words));
+    }
   };
   slider.addEventListener("input", draw);
   dialog.append(
@@ -52,4 +56,5 @@ export function showHistory(messageId) {
   document.body.append(dialog);
   draw();
   dialog.showModal();
+  slider.focus();
 }

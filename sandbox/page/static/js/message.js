@@ -2,6 +2,7 @@
 // a button keeps the focus while the words above it stream in.
 
 import { api, explain } from "./api.js";
+import { plainText } from "./blocks.js";
 import { components, releaseWaiting } from "./components.js";
 import { h, icon, iconButton, toast } from "./dom.js";
 import { embeds } from "./embeds.js";
@@ -83,7 +84,9 @@ export class MessageView {
     this.part("attachments", message.attachments, () => looseAttachments(message));
     this.part("embeds", message.embeds, () => message.embeds?.length && embeds(message.embeds));
     this.part("components", message.components, () => components(message));
-    this.part("foot", [isEphemeral(message), message.reactions], () => footOf(message));
+    this.part("foot", [isEphemeral(message), message.reactions], () =>
+      footOf(message, () => this.remove()),
+    );
     this.part("tools", [message.id], () => this.toolButtons());
   }
 
@@ -165,9 +168,8 @@ function interactionLine(message, interaction) {
 }
 
 export function plainExcerpt(message) {
-  const said = (message.content ?? "").replace(/\s+/g, " ").trim();
-  const named = said.replace(/<@!?(\d+)>/g, (_, id) => `@${nameOf(findUser(id))}`);
-  if (named) return named.slice(0, EXCERPT_CHARS_MAX);
+  const said = plainText(message.content ?? "", (id) => `@${nameOf(findUser(id))}`);
+  if (said) return said.slice(0, EXCERPT_CHARS_MAX);
   return message.attachments?.length ? "an attachment" : "a card";
 }
 
@@ -230,7 +232,7 @@ function looseAttachments(message) {
   return attachments(message.attachments);
 }
 
-function footOf(message) {
+function footOf(message, dismiss) {
   const parts = [];
   if (message.reactions?.length) {
     parts.push(
@@ -240,7 +242,6 @@ function footOf(message) {
     );
   }
   if (isEphemeral(message)) {
-    const dismiss = () => forgetMessage({ message_id: message.id });
     parts.push(
       h(
         "div",

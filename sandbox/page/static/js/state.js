@@ -7,7 +7,6 @@ const REMEMBERED = "atelier-sandbox";
 const CHECK_AFTER_MS = 4000;
 
 export const state = {
-  ready: false,
   connected: false,
   botOnline: false,
   features: { provider: false, bot: false },
@@ -39,7 +38,7 @@ export function emit(topic, detail) {
 
 export const currentChannel = () => state.channels.find((one) => one.id === state.channelId);
 export const visibleChannels = () =>
-  state.channels.filter((one) => !one.users?.length || one.users.includes(state.me?.id));
+  state.channels.filter((one) => !one.users || one.users.includes(state.me?.id));
 export const findUser = (id) =>
   state.users.find((one) => one.id === id) ?? (state.botUser?.id === id ? state.botUser : null);
 export const nameOf = (user) =>
@@ -77,9 +76,10 @@ export async function refresh() {
   state.channels = world.channels;
   state.commands = world.commands ?? [];
   state.botOnline = world.bot_online;
-  state.botUser = world.bot ?? world.users.find((user) => user.bot) ?? state.botUser ?? guessBot();
+  const told = world.bot && { ...world.bot, bot: true };
+  state.botUser = told ?? world.users.find((user) => user.bot) ?? state.botUser ?? guessBot();
   if (state.me) state.me = state.users.find((user) => user.id === state.me.id) ?? state.me;
-  state.ready = true;
+  refreshedMs = Date.now();
   emit("world");
 }
 
@@ -87,6 +87,15 @@ export async function refresh() {
 function guessBot() {
   const id = state.commands.find((command) => command.application_id)?.application_id;
   return id ? { id, name: state.guild.name, bot: true } : null;
+}
+
+let refreshedMs = 0;
+
+/** Commands come and go without an event; whoever shows them asks first. */
+export async function refreshIfOlder(ageMs) {
+  if (Date.now() - refreshedMs < ageMs) return false;
+  await refresh();
+  return true;
 }
 
 let stopListening = () => {};
