@@ -23,6 +23,14 @@ ACKNOWLEDGE_DELAY_S = 0.6
 """Commands are acknowledged within a second; until then a refusal can still be private."""
 FINAL_ATTEMPTS_MAX = 6
 """Tries to show a finished page: with the delays below about a minute of Discord trouble."""
+REPOSTS_MAX = 1
+"""F-90: an answer that is deleted while it is written appears once more, not for ever."""
+SOURCES_SHOWN_MAX = 8
+"""Of an answer; a wall of links helps nobody."""
+SOURCE_TITLE_CHARS_MAX = 80
+"""One line on a phone."""
+SOURCE_URL_CHARS_MAX = 400
+"""Longer ones are shown by their host alone."""
 FINAL_RETRY_DELAY_S = 1.0
 """First delay between those tries; it doubles."""
 RATE_LIMIT_WAIT_S_MAX = 60.0
@@ -35,6 +43,10 @@ LOGIN_DELAY_S = 2.0
 """First delay between those tries; it doubles up to the next line."""
 LOGIN_DELAY_S_MAX = 60.0
 """A restarted network must be noticed within a minute."""
+FOUND_MESSAGES_MAX = 20
+"""Hits of a search in the channel that a model is shown."""
+FOUND_CHARS_MAX = 500
+"""Of one hit."""
 QUOTED_CHARS_MAX = 4_000
 """Of a message that the question replies to: two full Discord messages."""
 
@@ -113,6 +125,16 @@ WEB_SHUTDOWN_TIMEOUT_S = 5.0
 """Requests in flight at the end are this short."""
 HEALTH_TIMEOUT_S = 4.0
 """Below the five seconds that the image gives its health check."""
+
+# --- Start guard (reliability.md S-9) -----------------------------------------------------------
+STARTS_WITHOUT_DELAY = 3
+"""Starts in a row that may fail before the next one waits."""
+START_DELAY_S = 5.0
+"""Doubled with each further failed start: an endless crash loop then identifies 104 times a day."""
+START_DELAY_S_MAX = 900.0
+"""Discord allows 1,000 identifies a day and then resets the token."""
+STABLE_CONNECTION_S = 1_800.0
+"""A start that held this long was a good one."""
 
 # --- Credits -----------------------------------------------------------------------------------
 GRANT_CREDITS_MAX = 1_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -12,8 +13,9 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.discordio import cards, endpoints
+from bot.discordio import cards, endpoints, recovery
 from bot.discordio.faults import DISCORD_ERRORS, REACHABILITY_ERRORS, is_worth_an_alarm, translated
+from bot.discordio.people import missing_permission, reply_options
 from bot.discordio.services import CommandMemory, Services
 from bot.errors import DiscordRefused, DiscordUnreachable
 from bot.limits import (
@@ -25,6 +27,7 @@ from bot.limits import (
 )
 from bot.text.messages import Notice, message, short_reference
 from storage.errors import Duplicate
+from storage.types import OpenTurn
 
 EXTENSIONS = ("cogs.chat", "cogs.credits", "cogs.quota", "cogs.help")
 
@@ -179,9 +182,23 @@ class AtelierBot(commands.Bot):
     ) -> None:
         card = cards.notice_card(notice)
         if isinstance(where, discord.Message):
-            reference = where.to_reference(fail_if_not_exists=False)
-            await where.channel.send(view=card, reference=reference)
+            await self._reply_or_tell(where, card)
         elif where.response.is_done():
             await where.followup.send(view=card, ephemeral=True)
         else:
             await where.response.send_message(view=card, ephemeral=True)
+
+    async def _reply_or_tell(self, question: discord.Message, card: discord.ui.LayoutView) -> None:
+        """Reply; where we may not write, tell the author in private (F-89)."""
+        if missing_permission(question) is not None:
+            await question.author.send(view=card)
+            return
+        await question.channel.send(view=card, **reply_options(question))
+
+    async def tell_interrupted(self, turns: Sequence[OpenTurn]) -> None:
+        """After a restart: say what became of the answers that a former process left open."""
+        for turn in turns:
+            try:
+                await recovery.tell(self, turn)
+            except DISCORD_ERRORS as error:
+                _log.info("interrupted_not_told", reference=turn.reference, error=repr(error))

@@ -9,6 +9,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.discordio.surface import MessageGone, SurfaceBusy, SurfaceClosed, SurfaceError
 from bot.errors import (
     AtelierError,
     BotPermissionMissing,
@@ -34,9 +35,8 @@ DISCORD_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError)
 
 UNKNOWN_MESSAGE = 10008
 """Deleted in between; also the answer to a create whose first message was deleted (F-91)."""
-TOKEN_EXPIRED_CODES = frozenset({10015, 10062, 50027})
-"""The interaction's 15 minutes are over (F-92)."""
-
+ALREADY_ACKNOWLEDGED = 40060
+"""A second first answer: ours got through although its reply was lost."""
 
 _FOREIGN: dict[type[BaseException], Callable[[Any], Exception]] = {
     app_commands.CommandNotFound: lambda _: CommandOutdated(),
@@ -66,3 +66,18 @@ def translated(error: Exception, *, reference: str) -> Exception:
 def is_worth_an_alarm(error: Exception) -> bool:
     """Whether the operator should look; a refusal or a typing mistake is everyday life."""
     return not isinstance(error, InvalidInput | Refused | InsufficientCredits | Duplicate)
+
+
+def as_surface_error(error: Exception) -> SurfaceError:
+    """What one of `DISCORD_ERRORS` means for the place where an answer stands."""
+    match error:
+        case discord.RateLimited():
+            return SurfaceBusy(retry_after_s=error.retry_after)
+        case discord.HTTPException() if error.status == 429 or error.status >= 500:
+            return SurfaceBusy()
+        case discord.HTTPException() if error.code == UNKNOWN_MESSAGE:
+            return MessageGone()
+        case discord.DiscordException():
+            return SurfaceClosed(f"{type(error).__name__}: {error}")
+        case _:
+            return SurfaceBusy()

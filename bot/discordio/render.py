@@ -54,7 +54,7 @@ class _Line:
 
 def width(text: str) -> int:
     """Length in UTF-16 units."""
-    return len(text) + sum(char > "\uffff" for char in text)
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
 def pages(markdown: str, limit: int = MESSAGE_CHARS_MAX) -> list[str]:
@@ -87,10 +87,10 @@ def _lines(text: str, limit: int) -> list[_Line]:
     lines: list[_Line] = []
     tables = TableReader(text.split("\n"), limit - 2 * (len(FENCE) + 1))
     mark = ""
-    while not tables.done:
+    while not tables.is_done():
         if mark:
             raw = tables.take()
-            if tables.done and _begins_to_close(raw, mark):
+            if tables.is_done() and _begins_to_close(raw, mark):
                 break
             closing = _closes(raw, mark)
             mark = "" if closing else mark
@@ -99,7 +99,7 @@ def _lines(text: str, limit: int) -> list[_Line]:
         elif (block := tables.take_table()) is not None:
             lines.extend(_Line(_Kind.BLOCK, chunk) for chunk in block)
         else:
-            mark = _read_text(tables.take(), lines, is_last=tables.done)
+            mark = _read_text(tables.take(), lines, is_last=tables.is_done())
     return lines
 
 

@@ -10,6 +10,8 @@ from bot.chat.service import ChatService
 from bot.clock import Clock
 from bot.credits.service import CreditsService
 from bot.discordio.pacing import ChannelPacer
+from storage import preferences
+from storage.database import Store
 
 
 class CommandMemory(Protocol):
@@ -22,6 +24,26 @@ class CommandMemory(Protocol):
     async def remember(self, digest: str) -> None:
         """Keep `digest` over restarts."""
         ...
+
+
+class StoredCommandMemory:
+    """`CommandMemory` in the database."""
+
+    KEY = "discord.commands"
+
+    def __init__(self, database: Store, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def last_digest(self) -> str | None:
+        """May raise `StoreUnavailable`."""
+        return await self._database.read(preferences.get, key=self.KEY)
+
+    async def remember(self, digest: str) -> None:
+        """May raise `StoreUnavailable`."""
+        await self._database.transact(
+            preferences.put, key=self.KEY, value=digest, now_us=self._clock.now_us()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

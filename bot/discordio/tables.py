@@ -23,8 +23,7 @@ class TableReader:
         self._limit = limit
         self._at = 0
 
-    @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether every line was taken."""
         return self._at >= len(self._lines)
 
@@ -129,4 +128,4 @@ def _columns(text: str) -> int:
 
 
 def _units(text: str) -> int:
-    return len(text) + sum(char > "\uffff" for char in text)
+    return len(text.encode("utf-16-le")) // 2

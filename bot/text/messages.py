@@ -245,7 +245,7 @@ _TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         "Already over", "This answer has ended; there is nothing left to stop.", "Just read on."
     ),
     errors.Restarting: lambda _: _wait(
-        "Restarting", "I am being restarted right now.", "Ask again in a minute."
+        "Restarting", "A restart of the bot came in between.", "Ask again in a minute."
     ),
     errors.CommandOutdated: lambda _: _you(
         "An old command",

@@ -1,0 +1,159 @@
+"""The two places for an answer: messages in a channel, and the answer to an interaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import discord
+import structlog
+
+from bot.discordio.buttons import stop_view
+from bot.discordio.faults import ALREADY_ACKNOWLEDGED, DISCORD_ERRORS, as_surface_error
+from bot.discordio.surface import Page
+from bot.text.answers import MOVED
+
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def _our_errors() -> AsyncGenerator[None]:
+    try:
+        yield
+    except DISCORD_ERRORS as error:
+        raise as_surface_error(error) from error
+
+
+Channel = (
+    discord.TextChannel
+    | discord.VoiceChannel
+    | discord.StageChannel
+    | discord.Thread
+    | discord.DMChannel
+    | discord.PartialMessageable
+)
+"""Where a bot can write; groups are for users."""
+
+
+def _view(page: Page) -> discord.ui.View | None:
+    return None if page.stop_reference is None else stop_view(page.stop_reference)
+
+
+class ChannelSurface:
+    """Messages of the bot in a channel, thread or DM; the first replies to `question`.
+
+    Embeds are suppressed when a message is made, and edits leave that flag alone (F-149).
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        question: discord.MessageReference | None = None,
+    ) -> None:
+        self._channel = channel
+        self._question = question
+
+    @property
+    def lane(self) -> int:
+        """Discord counts edits per channel."""
+        return self._channel.id
+
+    async def typing(self) -> None:
+        async with _our_errors():
+            await self._channel.typing()
+
+    async def post(self, page: Page, *, nonce: str) -> int:
+        reference, self._question = self._question, None
+        options: dict[str, Any] = {"nonce": nonce, "suppress_embeds": True}
+        if reference is not None:
+            options["reference"] = reference
+        if page.stop_reference is not None:
+            options["view"] = stop_view(page.stop_reference)
+        try:
+            async with _our_errors():
+                message = await self._channel.send(page.text, **options)
+        except BaseException:
+            self._question = reference
+            raise
+        return message.id
+
+    async def edit(self, message_id: int, page: Page) -> None:
+        async with _our_errors():
+            message = self._channel.get_partial_message(message_id)
+            await message.edit(content=page.text, view=_view(page))
+
+    async def remove(self, message_id: int) -> None:
+        async with _our_errors():
+            await self._channel.get_partial_message(message_id).delete()
+
+
+class InteractionSurface:
+    """The first answer to an interaction, and follow-ups; lives 15 minutes."""
+
+    def __init__(self, interaction: discord.Interaction[Any], *, private: bool) -> None:
+        self._interaction = interaction
+        self._private = private
+        self._original_id: int | None = None
+
+    @property
+    def lane(self) -> int:
+        """An interaction's webhook has a rate limit of its own."""
+        return self._interaction.id
+
+    async def typing(self) -> None:
+        """Discord says by itself that the command was sent."""
+
+    async def post(self, page: Page, *, nonce: str) -> int:  # noqa: ARG002 - webhooks know none.
+        options: dict[str, Any] = {"ephemeral": self._private, "suppress_embeds": True}
+        if page.stop_reference is not None:
+            options["view"] = stop_view(page.stop_reference)
+        async with _our_errors():
+            if self._original_id is not None:
+                message = await self._interaction.followup.send(page.text, wait=True, **options)
+                return message.id
+            self._original_id = await self._respond(page.text, options)
+            return self._original_id
+
+    async def _respond(self, text: str, options: dict[str, Any]) -> int:
+        try:
+            response = await self._interaction.response.send_message(text, **options)
+        except discord.HTTPException as error:
+            if error.code != ALREADY_ACKNOWLEDGED:
+                raise
+        else:
+            if response.message_id is not None:
+                return response.message_id
+        return (await self._interaction.original_response()).id
+
+    async def edit(self, message_id: int, page: Page) -> None:
+        async with _our_errors():
+            if message_id == self._original_id:
+                await self._interaction.edit_original_response(content=page.text, view=_view(page))
+            else:
+                await self._interaction.followup.edit_message(
+                    message_id, content=page.text, view=_view(page)
+                )
+
+    async def remove(self, message_id: int) -> None:
+        async with _our_errors():
+            if message_id == self._original_id:
+                await self._interaction.delete_original_response()
+            else:
+                await self._interaction.followup.delete_message(message_id)
+
+
+async def private_surface(
+    user: discord.User | discord.Member, *, instead_of_id: int
+) -> ChannelSurface | None:
+    """The DM with `user`, where an answer goes when its channel closes; None when it is shut."""
+    try:
+        channel = await user.create_dm()
+        if channel.id == instead_of_id:
+            return None
+        await channel.send(MOVED.format(channel_id=instead_of_id), suppress_embeds=True)
+    except DISCORD_ERRORS as error:
+        _log.info("dm_closed", user_id=user.id, error=repr(error))
+        return None
+    return ChannelSurface(channel)

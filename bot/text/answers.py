@@ -1,0 +1,50 @@
+"""The bot's own words around a model's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.text.money import Payment, credits_text, payment_text
+
+PLACEHOLDERS = {
+    "thinking": "*Thinking…*",
+    "searching": "*Searching the web…*",
+    "writing": "*Writing…*",
+}
+"""By phase of the chat: what stands there while there are no words yet."""
+
+ENDING_NOTES = {
+    "stopped": "*Stopped.*",
+    "length": "*The answer reached its greatest length. Ask me to go on.*",
+    "credits": "*Your credits ended here. `/credits balance` says when there are more.*",
+}
+"""By ending of the chat; a complete answer needs no note, a failed one has its notice."""
+
+STOP_LABEL = "Stop"
+NO_WORDS = "*The model ended without a word.*"
+MOVED = "*I may not write in <#{channel_id}> any more, so here is your answer:*"
+DEMO = "demo"
+
+UNREADABLE_REPLY = (
+    "Discord shows me the words of a reply only when it mentions me: leave the @ of the reply "
+    "switched on, or mention me."
+)
+
+
+def receipt_text(*, model_label: str, charged_ucr: int, available_ucr: int, demo: bool) -> str:
+    """`GPT-5.4 · charged 0.08 credits · 19.92 left`."""
+    parts = [
+        model_label,
+        payment_text(Payment(charged_ucr=charged_ucr)),
+        f"{credits_text(available_ucr)} left",
+    ]
+    return " · ".join([*parts, DEMO] if demo else parts)
+
+
+def sources_lines(links: Iterable[str]) -> list[str]:
+    """Small print that names where the answer comes from."""
+    return [f"-# {number}. {link}" for number, link in enumerate(links, start=1)]
+
+
+QUOTED = "In reply to {author}, who wrote:"
+"""In front of a quoted message, for the model."""

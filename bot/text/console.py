@@ -1,0 +1,97 @@
+"""What the program says on the operator's terminal: plain lines, everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.catalogue.catalogue import Catalogue
+from bot.errors import DiscordRefused, DiscordUnreachable, Problem
+from bot.text.money import credits_text
+from storage.errors import StoreCorrupt, StoreInUse, StoreUnavailable
+
+
+def settings_problems(problems: Iterable[Problem]) -> str:
+    """One line for each mistake, aligned, and where to mend them."""
+    listed = list(problems)
+    width = max((len(problem["where"]) for problem in listed), default=0)
+    things = "1 thing needs" if len(listed) == 1 else f"{len(listed)} things need"
+    return "\n".join(
+        [
+            f"Atelier cannot start: {things} your attention.",
+            *(f"  {problem['where']:<{width}}  {problem['what']}" for problem in listed),
+            "Settings come from the environment or the file .env; see .env.example.",
+        ]
+    )
+
+
+def store_corrupt(error: StoreCorrupt) -> str:
+    if error.cause == "missing":
+        return "\n".join(
+            [
+                f"The database {error.path} was there before and is missing now.",
+                "An empty one is not put in its place: restore your backup, or remove the file",
+                f"{error.path}.exists if you want to begin anew.",
+            ]
+        )
+    return "\n".join(
+        [
+            f"The database {error.path} cannot be used: {error.cause}.",
+            "Restore your newest backup there, with no -wal and -shm file beside it.",
+        ]
+    )
+
+
+def store_missing(path: str) -> str:
+    return f"There is no database at {path}."
+
+
+def store_unavailable(error: StoreUnavailable) -> str:
+    return f"The database cannot be opened or written: {error.cause}."
+
+
+def store_in_use(error: StoreInUse) -> str:
+    """S-8: one clear line that names the holder."""
+    holder = f"process {error.pid}" if error.pid is not None else "another process"
+    where = f" on {error.host}" if error.host else ""
+    return f"Atelier is already running on the database {error.path}: {holder}{where}."
+
+
+def discord_refused(error: DiscordRefused) -> str:
+    if error.close_code in {4013, 4014}:
+        return (
+            "Discord does not give this bot the intents it asks for. Switch on *Message Content* "
+            "in the developer portal, page Bot, or set MESSAGE_CONTENT=false."
+        )
+    if error.close_code in {None, 4004}:
+        return "Discord does not accept DISCORD_TOKEN. Make a new one in the developer portal."
+    return f"Discord refuses the connection for good (close code {error.close_code})."
+
+
+def discord_unreachable(error: DiscordUnreachable) -> str:
+    return f"Discord could not be reached in {error.attempts} tries. Is the network up?"
+
+
+def check_report(
+    *, api_url: str, provider_url: str, database: str, catalogue: Catalogue, allowance_ucr: int
+) -> str:
+    """What `check` prints when nothing is wrong."""
+    default = catalogue.chat_models[catalogue.default_chat_model].label
+    models = ", ".join(model.label for model in catalogue.chat_models.values())
+    return "\n".join(
+        [
+            "Everything is in order. `run` would",
+            f"  connect to   {api_url}",
+            f"  ask          {provider_url}",
+            f"  keep data in {database}",
+            f"  offer        {models} (default: {default})",
+            f"  give         {credits_text(allowance_ucr)} credits a day to each member",
+        ]
+    )
+
+
+def audit_report(broken: Iterable[str]) -> str:
+    """What `audit` prints: nothing broken, or each broken invariant."""
+    facts = list(broken)
+    if not facts:
+        return "The books are sound."
+    return "\n".join(["The books are not sound:", *(f"  {fact}" for fact in facts)])
