@@ -47,6 +47,10 @@ FOUND_MESSAGES_MAX = 20
 """Hits of a search in the channel that a model is shown."""
 FOUND_CHARS_MAX = 500
 """Of one hit."""
+COMMAND_PROMPT_CHARS_MAX = 6_000
+"""Discord's limit for a text option."""
+REASON_CHARS_MAX = 200
+"""One or two lines on a card."""
 QUOTED_CHARS_MAX = 4_000
 """Of a message that the question replies to: two full Discord messages."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from discord import Colour, ui
 
 from bot.limits import CARD_CHARS_MAX
+from bot.text.cards import CardText
 from bot.text.messages import Notice, Tone
 
 _ACCENTS = {
@@ -28,6 +29,11 @@ def card(*, tone: Tone, heading: str, lines: Sequence[str], closing: str = "") -
     view.add_item(ui.Container(ui.TextDisplay(text), accent_colour=_ACCENTS[tone]))
     view.stop()
     return view
+
+
+def text_card(text: CardText, *, tone: Tone = Tone.PLAIN) -> ui.LayoutView:
+    """A command's answer as a card."""
+    return card(tone=tone, heading=text.heading, lines=text.lines, closing=text.closing)
 
 
 def notice_card(notice: Notice) -> ui.LayoutView:

@@ -27,6 +27,15 @@ def require_staff(interaction: discord.Interaction[Any]) -> int:
     return interaction.guild_id
 
 
+def may_forget(interaction: discord.Interaction[Any]) -> bool:
+    """A channel's history belongs to everyone in it, so dropping it is like deleting messages."""
+    return (
+        interaction.guild_id is None
+        or interaction.permissions.manage_messages
+        or is_staff(interaction)
+    )
+
+
 def owns_guild(interaction: discord.Interaction[Any]) -> bool:
     """Whether the guild belongs to whoever used the command."""
     return interaction.guild is not None and interaction.guild.owner_id == interaction.user.id
@@ -34,8 +43,8 @@ def owns_guild(interaction: discord.Interaction[Any]) -> bool:
 
 def missing_permission(question: discord.Message) -> str | None:
     """What the bot lacks to answer where `question` stands, by Discord's name; None in a DM."""
-    if question.guild is None:
-        return None
+    if question.guild is None or isinstance(question.channel, discord.PartialMessageable):
+        return None  # a channel that we know nothing about: Discord will say
     granted = question.channel.permissions_for(question.guild.me)
     in_thread = isinstance(question.channel, discord.Thread)
     needed = "send_messages_in_threads" if in_thread else "send_messages"

@@ -1,0 +1,135 @@
+"""What stands on the cards of commands: a heading and a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bot.text.money import counted, credits_text
+from storage.types import ActKind, Balance, BucketKind, HistoryLine
+
+REASON_CHARS_SHOWN = 80
+"""Of a reason in a list; the whole of it stands in the confirmation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardText:
+    """A heading, lines of Markdown, and small print."""
+
+    heading: str
+    lines: Sequence[str]
+    closing: str = ""
+
+
+_BUCKETS = {BucketKind.ALLOWANCE: "daily allowance", BucketKind.GRANT: "granted"}
+
+_KINDS = {
+    ActKind.ALLOWANCE: "Daily allowance",
+    ActKind.EXPIRE: "Expired",
+    ActKind.GRANT: "Granted",
+    ActKind.TAKE: "Taken back",
+    ActKind.SET: "Set by staff",
+    ActKind.SETTLE: "Answer",
+}
+
+
+def moment(at_us: int, style: str) -> str:
+    """A Discord timestamp, which each reader sees in their own zone and language."""
+    return f"<t:{at_us // 1_000_000}:{style}>"
+
+
+def balance_card(balance: Balance) -> CardText:
+    """What one member has."""
+    lines = [f"**{credits_text(balance.available_ucr)}** to spend"]
+    parts = [
+        f"{credits_text(bucket.available_ucr)} {_BUCKETS[bucket.kind]}"
+        for bucket in balance.buckets
+        if bucket.available_ucr
+    ]
+    if len(parts) > 1:
+        lines[0] += f" ({', '.join(parts)})"
+    if balance.held_ucr:
+        lines.append(f"{credits_text(balance.held_ucr)} held for answers that are being written")
+    if balance.allowance_resets_us is not None:
+        lines.append(f"The next allowance comes {moment(balance.allowance_resets_us, 'R')}")
+    return CardText(heading="Your credits", lines=lines)
+
+
+def history_card(history: Sequence[HistoryLine]) -> CardText:
+    """The last lines of one member's account."""
+    if not history:
+        return CardText(heading="Your last credits", lines=["Nothing yet."])
+    return CardText(heading="Your last credits", lines=[_history_line(line) for line in history])
+
+
+def _history_line(line: HistoryLine) -> str:
+    sign = "+" if line.delta_ucr > 0 else "−"
+    amount = f"{sign}{credits_text(abs(line.delta_ucr))}"
+    kind = next((text for kind, text in _KINDS.items() if kind == line.kind), line.kind)
+    actor = f" by <@{line.actor_id}>" if line.actor_id is not None else ""
+    reason = f": {quoted(line.reason)[:REASON_CHARS_SHOWN]}" if line.reason else ""
+    return f"{moment(line.at_us, 'd')} **{amount}** {kind}{actor}{reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceLine:
+    """One model's price, in µcr per million tokens, and of an everyday answer."""
+
+    label: str
+    input_ucr: int
+    output_ucr: int
+    typical_ucr: int
+
+
+def prices_card(prices: Iterable[PriceLine]) -> CardText:
+    """What the models cost."""
+    lines = [
+        f"**{price.label}**: about {counted(price.typical_ucr)} for an everyday answer; per "
+        f"million tokens {credits_text(price.input_ucr)} read, "
+        f"{credits_text(price.output_ucr)} written"
+        for price in prices
+    ]
+    return CardText(
+        heading="Prices",
+        lines=lines,
+        closing="You pay what an answer really used; the exact price stands under it.",
+    )
+
+
+_QUOTA_DONE = {
+    "grant": "{amount} given to <@{member}>",
+    "take": "{amount} taken from <@{member}>",
+    "set": "<@{member}> can now spend {amount}",
+}
+
+
+def quota_card(
+    *, verb: str, member_id: int, amount_credits: int, reason: str, balance: Balance
+) -> CardText:
+    """Confirmation of `grant`, `take` or `set`."""
+    amount = counted(amount_credits * 1_000_000)
+    done = _QUOTA_DONE[verb].format(amount=amount, member=member_id)
+    now = f"Spendable now: **{credits_text(balance.available_ucr)}**"
+    return CardText(heading="Done", lines=[done, now], closing=f"Reason: {quoted(reason)}")
+
+
+def forgotten_card(count: int) -> CardText:
+    """Confirmation of `/forget`."""
+    answers = "1 question and its answer" if count == 1 else f"{count:,} questions and answers"
+    told = f"I no longer know of {answers} in this channel." if count else "There was nothing."
+    return CardText(heading="Forgotten", lines=[told, "The messages themselves stay."])
+
+
+def help_card(commands: Iterable[tuple[str, str]]) -> CardText:
+    """Every command (`name`, `description`), and how to ask without one."""
+    lines = [
+        "Mention me, reply to me or write me a DM, with files if you like; I answer.",
+        *(f"`/{name}` {description}" for name, description in commands),
+    ]
+    return CardText(heading="What I can do", lines=lines)
+
+
+def quoted(words: str) -> str:
+    """Somebody's words on one line, unable to look like ours."""
+    line = " ".join(words.split())
+    return "".join(f"\\{char}" if char in "*_`~|<>[]#" else char for char in line)

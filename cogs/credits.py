@@ -1,0 +1,55 @@
+"""`/credits`: a member's own wallet."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.credits.service import CreditsService
+from bot.discordio.cards import text_card
+from bot.discordio.client import AtelierBot
+from bot.text import cards
+from bot.text import commands as texts
+
+
+class Credits(commands.GroupCog, name="credits", description=texts.CREDITS):
+    """What the asker has, where it went, what things cost."""
+
+    def __init__(self, credits_service: CreditsService) -> None:
+        self._credits = credits_service
+
+    @app_commands.command(name="balance", description=texts.CREDITS_BALANCE)
+    async def balance(self, interaction: discord.Interaction) -> None:
+        """Show the spendable and the held credits."""
+        balance = await self._credits.balance(interaction.user.id)
+        await _show(interaction, cards.balance_card(balance))
+
+    @app_commands.command(name="history", description=texts.CREDITS_HISTORY)
+    async def history(self, interaction: discord.Interaction) -> None:
+        """Show the newest lines of the account."""
+        history = await self._credits.history(interaction.user.id)
+        await _show(interaction, cards.history_card(history))
+
+    @app_commands.command(name="prices", description=texts.CREDITS_PRICES)
+    async def prices(self, interaction: discord.Interaction) -> None:
+        """Show what each model costs."""
+        prices = [
+            cards.PriceLine(
+                label=price.model.label,
+                input_ucr=price.input_ucr,
+                output_ucr=price.output_ucr,
+                typical_ucr=price.typical_ucr,
+            )
+            for price in self._credits.prices()
+        ]
+        await _show(interaction, cards.prices_card(prices))
+
+
+async def _show(interaction: discord.Interaction, text: cards.CardText) -> None:
+    await interaction.response.send_message(view=text_card(text), ephemeral=True)
+
+
+async def setup(bot: AtelierBot) -> None:
+    """Entry point of the extension."""
+    await bot.add_cog(Credits(bot.services.credits))

@@ -1,0 +1,103 @@
+"""`/quota`: staff change members' credits."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.credits.service import CreditsService, StaffAct
+from bot.discordio.cards import text_card
+from bot.discordio.client import AtelierBot
+from bot.discordio.people import owns_guild, require_staff
+from bot.errors import MemberIsBot, MemberNotHere
+from bot.limits import GRANT_CREDITS_MAX, REASON_CHARS_MAX
+from bot.text import cards
+from bot.text import commands as texts
+from bot.text.messages import Tone
+
+Amount = app_commands.Range[int, 1, GRANT_CREDITS_MAX]
+Target = app_commands.Range[int, 0, GRANT_CREDITS_MAX]
+Reason = app_commands.Range[str, 1, REASON_CHARS_MAX]
+
+_described = app_commands.describe(
+    member=texts.QUOTA_MEMBER, amount=texts.QUOTA_AMOUNT, reason=texts.QUOTA_REASON
+)
+
+
+@app_commands.guild_only()
+@app_commands.default_permissions(manage_guild=True)
+class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
+    """Grant, take and set; the permission is checked here each time (reliability.md 1.4)."""
+
+    def __init__(self, credits_service: CreditsService) -> None:
+        self._credits = credits_service
+
+    @app_commands.command(name="grant", description=texts.QUOTA_GRANT)
+    @_described
+    async def grant(
+        self, interaction: discord.Interaction, member: discord.User, amount: Amount, reason: Reason
+    ) -> None:
+        """Give whole credits."""
+        act = _act(interaction, member, reason)
+        balance = await self._credits.grant(member.id, amount, act)
+        text = cards.quota_card(
+            verb="grant", member_id=member.id, amount_credits=amount, reason=reason, balance=balance
+        )
+        await _confirm(interaction, text)
+
+    @app_commands.command(name="take", description=texts.QUOTA_TAKE)
+    @_described
+    async def take(
+        self, interaction: discord.Interaction, member: discord.User, amount: Amount, reason: Reason
+    ) -> None:
+        """Take whole credits back."""
+        act = _act(interaction, member, reason)
+        balance = await self._credits.take(member.id, amount, act)
+        text = cards.quota_card(
+            verb="take", member_id=member.id, amount_credits=amount, reason=reason, balance=balance
+        )
+        await _confirm(interaction, text)
+
+    @app_commands.command(name="set", description=texts.QUOTA_SET)
+    @_described
+    async def set(
+        self, interaction: discord.Interaction, member: discord.User, amount: Target, reason: Reason
+    ) -> None:
+        """Set the spendable amount."""
+        act = _act(interaction, member, reason)
+        balance = await self._credits.set(member.id, amount, act)
+        text = cards.quota_card(
+            verb="set", member_id=member.id, amount_credits=amount, reason=reason, balance=balance
+        )
+        await _confirm(interaction, text)
+
+
+def _act(
+    interaction: discord.Interaction, member: discord.User | discord.Member, reason: str
+) -> StaffAct:
+    """Who acts, checked. Raises `GuildOnly`, `PermissionMissing`, `MemberNotHere`, `MemberIsBot`.
+
+    Discord resolves the option to a `Member` only when the user is one of this guild (F-142).
+    """
+    guild_id = require_staff(interaction)
+    if not isinstance(member, discord.Member):
+        raise MemberNotHere
+    if member.bot:
+        raise MemberIsBot
+    return StaffAct(
+        actor_id=interaction.user.id,
+        actor_owns_guild=owns_guild(interaction),
+        guild_id=guild_id,
+        reason=reason,
+        reference=f"i:{interaction.id}",
+    )
+
+
+async def _confirm(interaction: discord.Interaction, text: cards.CardText) -> None:
+    await interaction.response.send_message(view=text_card(text, tone=Tone.GOOD), ephemeral=True)
+
+
+async def setup(bot: AtelierBot) -> None:
+    """Entry point of the extension."""
+    await bot.add_cog(Quota(bot.services.credits))
