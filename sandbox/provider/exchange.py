@@ -103,9 +103,10 @@ class Exchange:
             self._account.charge(job.charge_ucr)
             job.entry.charged_ucr = job.charge_ucr
 
-    def _charge_left(self) -> None:
+    def _leave(self) -> None:
         """The words that were made before the client left are paid; a breakdown of ours is not."""
         job = self._job
+        job.entry.outcome = "client_left"
         if job.entry.charged_ucr or job.kind in BROKEN | UNBILLED:
             return
         tokens = min(self._delivery.tokens, job.usage.output_tokens)
@@ -129,9 +130,12 @@ class Exchange:
             job.entry.outcome = "streaming"
             await self._delivery.send(response, steps, self._charge)
             await response.write_eof()
+        except asyncio.CancelledError:
+            # A server with handler cancellation tells us so that the client has gone.
+            self._leave()
+            raise
         except (ClientLeft, ConnectionError):
-            self._charge_left()
-            job.entry.outcome = "client_left"
+            self._leave()
             return response
         job.entry.outcome = job.kind or "sent"
         return response
