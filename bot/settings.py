@@ -181,7 +181,9 @@ _Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 class Settings(BaseSettings):
     """The table of product.md. Fields that judge another one stand after it."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, validate_default=False
+    )
 
     discord_token: _Secret | None = None
     discord_api_url: _Url = "https://discord.com/api/v10"
@@ -235,6 +237,11 @@ class Settings(BaseSettings):
         return Allowance(amount_ucr=self.daily_allowance)
 
     @property
+    def is_demo(self) -> bool:
+        """A provider on this machine behind the real Discord: `make run` with a token only."""
+        return _is_loopback(self.aivideo_base_url) and not _is_loopback(self.discord_api_url)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every configured secret, for the log's redaction."""
         values = (getattr(self, name) for name in _SECRETS)
@@ -285,6 +292,17 @@ def load(
     if problems:
         raise SettingsInvalid(problems=problems)
     return settings
+
+
+def catalogue_path(
+    *, environ: Mapping[str, str] | None = None, env_file: Path = ENV_FILE
+) -> Path | None:
+    """`CATALOGUE` where nothing else could be read: its mistakes are owed at once, too.
+
+    None when it is not given; a path that is no file is already among `load`'s problems.
+    """
+    given = _given(os.environ if environ is None else environ, env_file, [])
+    return Path(given["CATALOGUE"]) if "CATALOGUE" in given else None
 
 
 def _given(environ: Mapping[str, str], env_file: Path, problems: list[Problem]) -> dict[str, str]:
@@ -349,6 +367,11 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _is_private(host: str) -> bool:

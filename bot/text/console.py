@@ -95,3 +95,7 @@ def audit_report(broken: Iterable[str]) -> str:
     if not facts:
         return "The books are sound."
     return "\n".join(["The books are not sound:", *(f"  {fact}" for fact in facts)])
+
+
+def migrated(path: str) -> str:
+    return f"The database {path} has this version's schema."

@@ -1,0 +1,267 @@
+"""The composition root: settings become objects, which start and stop in order (S-10, S-11)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from typing import Concatenate, ParamSpec, TypeVar
+
+import aiohttp
+import structlog
+
+from bot.catalogue.catalogue import Catalogue
+from bot.chat.service import ChatService
+from bot.clock import Clock, SystemClock
+from bot.credits.service import CreditsService
+from bot.discordio import endpoints
+from bot.discordio.client import AtelierBot
+from bot.discordio.pacing import ChannelPacer
+from bot.discordio.services import Services, StoredCommandMemory
+from bot.limits import (
+    STABLE_CONNECTION_S,
+    START_DELAY_S,
+    START_DELAY_S_MAX,
+    STARTS_WITHOUT_DELAY,
+)
+from bot.providers.http import ProviderHttp, make_session
+from bot.providers.registry import ChatProviders
+from bot.settings import Settings
+from bot.web.health import add_health_routes
+from bot.web.server import WebServer, make_web_app
+from storage import preferences
+from storage.database import Connection, Database, Store
+from storage.errors import StorageError, StoreInUse
+from storage.types import OpenTurn
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AIVIDEO = "aivideo"
+"""The provider's name in `models.toml`."""
+SQLITE_SOUND = (3, 51, 3)
+"""Older libraries can corrupt a file that two connections write at once (reliability.md 1.1)."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, catalogue: Catalogue) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises `StoreCorrupt`, `StoreInUse`, `StoreUnavailable`, `SettingsInvalid` (an address that
+    cannot be listened on) before Discord hears of us; `DiscordRefused`, `DiscordUnreachable`.
+    """
+    clock = SystemClock()
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    async with AsyncExitStack() as stack:
+        database = await Database.open(settings.database_url)
+        stack.push_async_callback(database.close)
+        store = _WatchedStore(database, on_fenced=stop.set)
+        _warn_of_old_sqlite()
+        session = make_session()
+        stack.push_async_callback(session.close)
+        services = _services(
+            settings, catalogue, store, _providers(settings, session, clock), clock
+        )
+        interrupted = await services.chat.recover()
+        endpoints.use_api(settings.discord_api_url)
+        client = AtelierBot(
+            services=services,
+            memory=StoredCommandMemory(store, clock),
+            message_content=settings.message_content,
+        )
+        web = await _listen(settings, store, client)
+        stack.push_async_callback(web.close)
+        guard = StartGuard(store, clock)
+        if not await _stopped_within(stop, await guard.next_delay_s()):
+            await _serve(client, settings, guard, stop, interrupted)
+    if store.fenced is not None:
+        raise store.fenced
+    _log.info("stopped")
+
+
+async def _serve(
+    client: AtelierBot,
+    settings: Settings,
+    guard: StartGuard,
+    stop: asyncio.Event,
+    interrupted: tuple[OpenTurn, ...],
+) -> None:
+    """Be in Discord until `stop`; then answers may end before the connection does."""
+    assert settings.discord_token is not None
+    token = settings.discord_token.get_secret_value()
+    async with client:
+        connection = asyncio.create_task(client.start(token))
+        beside = [
+            asyncio.create_task(_tell_when_ready(client, interrupted)),
+            asyncio.create_task(_note_stability(client, guard)),
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({connection, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            _log.info("stopping")
+            await client.services.chat.close()
+        finally:
+            for task in (stopping, *beside):
+                task.cancel()
+            await asyncio.gather(stopping, *beside, return_exceptions=True)
+            was_ready = client.is_ready()
+            await client.close()
+            if not connection.done():
+                # Still logging in, or waiting between two tries: there is nothing to end well.
+                connection.cancel()
+            with suppress(asyncio.CancelledError):
+                await connection
+    if was_ready and stop.is_set():
+        await guard.note_good_start()
+
+
+async def _tell_when_ready(client: AtelierBot, interrupted: tuple[OpenTurn, ...]) -> None:
+    await client.wait_until_ready()
+    _log.info("ready", user=str(client.user), guilds=len(client.guilds))
+    await client.tell_interrupted(interrupted)
+
+
+async def _note_stability(client: AtelierBot, guard: StartGuard) -> None:
+    await client.wait_until_ready()
+    await client.services.clock.sleep(STABLE_CONNECTION_S)
+    await guard.note_good_start()
+
+
+def _services(
+    settings: Settings,
+    catalogue: Catalogue,
+    store: Store,
+    providers: ChatProviders,
+    clock: Clock,
+) -> Services:
+    allowance = settings.allowance
+    return Services(
+        chat=ChatService(
+            database=store,
+            providers=providers,
+            catalogue=catalogue,
+            allowance=allowance,
+            clock=clock,
+        ),
+        credits=CreditsService(
+            database=store, catalogue=catalogue, allowance=allowance, clock=clock
+        ),
+        catalogue=catalogue,
+        pacer=ChannelPacer(clock),
+        clock=clock,
+        demo=settings.is_demo,
+    )
+
+
+def _providers(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> ChatProviders:
+    assert settings.aivideo_api_key is not None
+    http = ProviderHttp(
+        session,
+        provider=AIVIDEO,
+        base_url=settings.aivideo_base_url,
+        api_key=settings.aivideo_api_key.get_secret_value(),
+        clock=clock,
+    )
+    return ChatProviders(http)
+
+
+async def _listen(settings: Settings, store: Store, client: AtelierBot) -> WebServer:
+    """Health is answered before Discord is there, and says so (S-10)."""
+
+    async def ready() -> bool:
+        try:
+            await store.read(preferences.get, key=StartGuard.KEY)
+        except StorageError:
+            return False
+        return client.is_ready()
+
+    app = make_web_app()
+    add_health_routes(app, ready=ready)
+    web = WebServer(app, host=settings.web_host, port=settings.web_port)
+    port = await web.start()
+    _log.info("listening", host=settings.web_host, port=port)
+    return web
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _stopped_within(stop: asyncio.Event, delay_s: float) -> bool:
+    if delay_s > 0:
+        _log.warning("start_delayed", delay_s=delay_s, fault="F-88")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(delay_s):
+            await stop.wait()
+    return stop.is_set()
+
+
+def _warn_of_old_sqlite() -> None:
+    if sqlite3.sqlite_version_info < SQLITE_SOUND:
+        # One connection is all we ever open, which is what makes the old library safe.
+        _log.info("sqlite_below_3_51_3", version=sqlite3.sqlite_version)
+
+
+class StartGuard:
+    """Slows a crash loop down before Discord resets the token (S-9).
+
+    A start is good when its connection held for `STABLE_CONNECTION_S`, or when it was connected
+    and ended because somebody asked it to.
+    """
+
+    KEY = "start_guard.failed_starts"
+
+    def __init__(self, database: Store, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def next_delay_s(self) -> float:
+        """Count this start as failed until it proves good; how long it must wait."""
+        failed = int(await self._database.read(preferences.get, key=self.KEY) or 0)
+        await self._put(failed + 1)
+        if failed <= STARTS_WITHOUT_DELAY:
+            return 0.0
+        # The exponent is bounded first: thousands of failed starts are no reason to overflow.
+        doublings = min(failed - STARTS_WITHOUT_DELAY, 16)
+        return min(START_DELAY_S * (1 << doublings), START_DELAY_S_MAX)
+
+    async def note_good_start(self) -> None:
+        await self._put(0)
+
+    async def _put(self, failed: int) -> None:
+        await self._database.transact(
+            preferences.put, key=self.KEY, value=str(failed), now_us=self._clock.now_us()
+        )
+
+
+class _WatchedStore:
+    """The database, and an eye on whether another process has taken it over (F-119)."""
+
+    def __init__(self, database: Store, *, on_fenced: Callable[[], None]) -> None:
+        self._database = database
+        self._on_fenced = on_fenced
+        self.fenced: StoreInUse | None = None
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            return await self._database.transact(body, *args, **kwargs)
+        except StoreInUse as error:
+            self.fenced = error
+            self._on_fenced()
+            raise
+
+    async def read(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._database.read(body, *args, **kwargs)
+
+    async def close(self) -> None:
+        await self._database.close()
