@@ -224,12 +224,13 @@ class ChatDecoder(Decoder):
         """
         call_id = as_text(entry.get("id"))
         slot = as_index(entry.get("index"))
-        if slot is None:
-            slot = len(self._calls) if call_id or not self._calls else len(self._calls) - 1
-        call = self._slots.get(slot)
+        last = self._calls[-1] if self._calls and not call_id else None
+        call = last if slot is None else self._slots.get(slot)
         if call is None or (call_id and call.call_id and call_id != call.call_id):
-            call = self._slots[slot] = _PartialCall(call_id=call_id)
+            call = _PartialCall(call_id=call_id)
             self._calls.append(call)
+        if slot is not None:
+            self._slots[slot] = call
         function = as_mapping(entry.get("function"))
         call.call_id = call.call_id or call_id
         if not call.name and (name := as_text(function.get("name"))):

