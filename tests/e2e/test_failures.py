@@ -1,0 +1,92 @@
+"""Whatever the provider does, the member reads a friendly reason and pays nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.world import World, whole_text
+
+# Every row of the documents' error table that a chat request can meet.
+ERROR_CODES = (
+    "invalid_request",
+    "invalid_api_key",
+    "insufficient_credits",
+    "ip_not_allowed",
+    "model_not_found",
+    "rate_limit_exceeded",
+    "spend_limit_exceeded",
+    "internal_error",
+    "upstream_error",
+)
+MONEY_PHRASES = ("charged ", "not charged", " held until ")
+
+
+async def fails_kindly(world: World, channel: str = "bot-lab") -> str:
+    """Ask while a fault is switched on; the text, which says that nothing was charged."""
+    before = await world.balance("tom")
+    message_id = await world.say("tom", channel, "{bot} tell me about tides")
+    text = whole_text(await world.answered("tom", channel, message_id))
+    assert "not charged" in text, text
+    assert await world.balance("tom") == before
+    return text
+
+
+@pytest.mark.parametrize("code", ERROR_CODES)
+async def test_every_documented_error_reads_well_and_costs_nothing(world: World, code: str) -> None:
+    """No code, type or text of the provider reaches the member."""
+    await world.provider_fault("error", code=code)
+    text = await fails_kindly(world)
+    for raw in (code, "invalid_request_error", "upstream_error", "billing_error", "Traceback"):
+        assert raw not in text
+
+
+async def test_rate_and_spend_limits_are_two_different_messages(world: World) -> None:
+    """Both are HTTP 429; only one is helped by waiting a moment (trap 33)."""
+    await world.provider_fault("error", code="rate_limit_exceeded")
+    rate = await fails_kindly(world)
+    await world.provider_fault("error", code="spend_limit_exceeded")
+    assert rate.split("\n")[0] != (await fails_kindly(world)).split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    "kind", ["html", "envelope", "reset", "malformed", "error_event", "failed", "empty"]
+)
+async def test_answers_outside_the_protocol_cost_nothing(world: World, kind: str) -> None:
+    """HTML, an error inside a 200, a reset, broken events: never silence, never a charge."""
+    kinds = (await world.get("provider/faults"))["kinds"]
+    assert kind in kinds, sorted(kinds)
+    await world.provider_fault(kind)
+    await fails_kindly(world)
+
+
+async def test_a_cut_stream_keeps_the_words_and_charges_nothing(world: World) -> None:
+    """A stream without its terminal event is no answer (trap 17)."""
+    before = await world.balance("tom")
+    await world.provider_fault("cut", after_events=30)
+    message_id = await world.say("tom", "bot-lab", "{bot} write three paragraphs about tides")
+    text = whole_text(await world.answered("tom", "bot-lab", message_id))
+    assert "tides" in text.lower()
+    assert "not charged" in text
+    assert await world.balance("tom") == before
+
+
+async def test_a_failed_turn_does_not_enter_the_history(world: World) -> None:
+    """The conversation goes on as if the failed question had never been asked."""
+    channel = await world.new_channel("after-failure")
+    await world.provider_fault("error", code="internal_error")
+    await world.ask("tom", channel, "my name is Quintus")
+    assert "Quintus" not in await world.ask("tom", channel, "what is my name?")
+
+
+async def test_a_member_without_credits_is_told_when_there_are_more(world: World) -> None:
+    """The refusal comes before the provider is asked."""
+    interaction_id = await world.command(
+        "sam", "bot-lab", "quota set", member=world.users["olive"], amount=0, reason="test"
+    )
+    await world.responded("sam", "bot-lab", interaction_id)
+    asked_before = len((await world.get("provider/requests", since="0"))["requests"])
+    message_id = await world.say("olive", "bot-lab", "{bot} hello")
+    text = whole_text(await world.answered("olive", "bot-lab", message_id))
+    assert "not charged" in text
+    assert "<t:" in text
+    assert len((await world.get("provider/requests", since="0"))["requests"]) == asked_before

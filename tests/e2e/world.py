@@ -1,0 +1,352 @@
+"""A running sandbox with the real bot process in it, and hands to use it like a member."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot.providers.sse import SseReader
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 60.0
+"""Two servers and a bot that logs in, on a machine that does other things too."""
+ANSWER_TIMEOUT_S = 45.0
+"""Long enough for 9,000 characters at Discord's pace of edits."""
+STOP_TIMEOUT_S = 45.0
+"""The bot may take 25 s to end its answers, the launcher waits 35 s."""
+WORDS_CHARS = 40
+"""More than a placeholder has."""
+
+Json = Any
+
+
+class Process:
+    """`python -m sandbox` as a child: both servers and the unmodified bot."""
+
+    def __init__(self, data: Path, **environment: str) -> None:
+        self._log = (data / "sandbox.log").open("ab")
+        self.log_path = data / "sandbox.log"
+        offset = self._log.tell()
+        command = [sys.executable, "-m", "sandbox", "--port", "0", "--provider-port", "0"]
+        self._child = subprocess.Popen(
+            [*command, "--data", str(data), "--pace", "400"],
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env={**_clean_environment(), "DAILY_ALLOWANCE": "1000", **environment},
+        )
+        self._offset = offset
+
+    async def address(self) -> str:
+        """The address in the one line that the launcher prints."""
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while True:
+                text = self.log_path.read_bytes()[self._offset :].decode(errors="replace")
+                if found := re.search(r"http://127\.0\.0\.1:\d+", text):
+                    return found[0]
+                if self._child.poll() is not None:
+                    raise RuntimeError(f"the sandbox ended with {self._child.returncode}:\n{text}")
+                await asyncio.sleep(0.05)
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; its exit code."""
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGINT)
+        try:
+            return self._child.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            raise
+        finally:
+            self._log.close()
+
+
+def _clean_environment() -> dict[str, str]:
+    mine = ("DISCORD_", "AIVIDEO_", "VIDEO_", "DATABASE_", "DAILY_", "LOG_", "CATALOGUE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(mine)}
+
+
+@dataclass(slots=True)
+class World:
+    """The control surface of the sandbox, as one member's hands and eyes."""
+
+    base: str
+    http: aiohttp.ClientSession
+    users: dict[str, str] = field(default_factory=dict)
+    channels: dict[str, str] = field(default_factory=dict)
+    bot_id: str = ""
+
+    async def get(self, path: str, **query: str) -> Json:
+        async with self.http.get(f"{self.base}/control/{path}", params=query) as answer:
+            assert answer.status < 300, f"{path}: {answer.status} {await answer.text()}"
+            return await answer.json()
+
+    async def send(self, path: str, body: Json, *, method: str = "POST") -> Json:
+        url = f"{self.base}/control/{path}"
+        async with self.http.request(method, url, json=body) as answer:
+            text = await answer.text()
+            assert answer.status < 300, f"{path}: {answer.status} {text}"
+            return json.loads(text) if text else {}
+
+    async def look_around(self) -> None:
+        """Learn the names of the seeded world."""
+        state = await self.get("state")
+        self.users = {user["name"].lower(): user["id"] for user in state["users"]}
+        self.channels = {channel["name"]: channel["id"] for channel in state["channels"]}
+        self.bot_id = state["bot"]["id"]
+
+    async def bot_online(self) -> None:
+        """Wait until the bot is connected and its commands are registered."""
+
+        async def there() -> bool:
+            state = await self.get("state")
+            return bool(state["bot_online"] and state["commands"])
+
+        await self._until(there, "the bot is online", timeout_s=START_TIMEOUT_S)
+
+    async def bot_offline(self) -> None:
+        async def gone() -> bool:
+            return not (await self.get("state"))["bot_online"]
+
+        await self._until(gone, "the bot is offline")
+
+    async def new_channel(self, name: str) -> str:
+        """A text channel of this test's own; its id."""
+        return str((await self.send("channels", {"name": name}))["channel_id"])
+
+    # --- a member's hands ---------------------------------------------------------------------
+
+    async def say(
+        self,
+        user: str,
+        channel: str,
+        text: str,
+        *,
+        files: dict[str, tuple[str, bytes]] | None = None,
+        reply_to: str | None = None,
+    ) -> str:
+        """Write a message (`{bot}` becomes the mention); its id. `files`: name → (type, bytes)."""
+        body: dict[str, Json] = {
+            "user_id": self.users[user],
+            "channel_id": self.channels.get(channel, channel),
+            "content": text.replace("{bot}", f"<@{self.bot_id}>"),
+            "attachments": [_file(name, *content) for name, content in (files or {}).items()],
+        }
+        if reply_to:
+            body["reply_to"] = reply_to
+        return str((await self.send("messages", body))["message_id"])
+
+    async def open_dm(self, user: str) -> str:
+        return str((await self.send("dm", {"user_id": self.users[user]}))["channel_id"])
+
+    async def command(self, user: str, channel: str, name: str, **options: Json) -> str:
+        body = {
+            "user_id": self.users[user],
+            "channel_id": self.channels.get(channel, channel),
+            "name": name,
+            "options": options,
+        }
+        return str((await self.send("commands", body))["interaction_id"])
+
+    async def press(self, user: str, message: Json, label: str) -> str:
+        button = next(b for b in buttons(message) if b.get("label") == label)
+        body = {
+            "user_id": self.users[user],
+            "message_id": message["id"],
+            "custom_id": button["custom_id"],
+        }
+        return str((await self.send("components", body))["interaction_id"])
+
+    # --- a member's eyes ------------------------------------------------------------------------
+
+    async def messages(self, user: str, channel: str) -> list[Json]:
+        cid = self.channels.get(channel, channel)
+        answer = await self.get(f"channels/{cid}/messages", user_id=self.users[user], limit="100")
+        return list(answer["messages"])
+
+    async def answers_to(self, user: str, channel: str, message_id: str) -> list[Json]:
+        """The bot's messages that follow this one and reply to it or continue that reply."""
+        replies: list[Json] = []
+        for message in await self.messages(user, channel):
+            if message["author"]["id"] != self.bot_id or message.get("deleted"):
+                continue
+            target = (message.get("message_reference") or {}).get("message_id")
+            if target == message_id or (replies and target is None):
+                replies.append(message)
+            elif replies:
+                break
+        return replies
+
+    async def answered(self, user: str, channel: str, message_id: str) -> list[Json]:
+        """Wait for the end of the answer to this message: the Stop button is gone."""
+        found: list[Json] = []
+
+        async def over() -> bool:
+            found[:] = await self.answers_to(user, channel, message_id)
+            return is_over(found)
+
+        await self._until(over, f"{message_id} is answered", user=user)
+        return found
+
+    async def streaming(self, user: str, channel: str, message_id: str) -> Json:
+        """Wait until words of the answer are shown while it can still be stopped."""
+        found: list[Json] = []
+
+        async def has_words() -> bool:
+            answers = await self.answers_to(user, channel, message_id)
+            found[:] = [
+                answer
+                for answer in answers
+                if len(visible_text(answer)) > WORDS_CHARS
+                and any(button.get("label") == "Stop" for button in buttons(answer))
+            ]
+            return bool(found)
+
+        await self._until(has_words, f"the answer to {message_id} streams", user=user)
+        return found[0]
+
+    async def responded(self, user: str, channel: str, interaction_id: str) -> Json:
+        """Wait for the message that answers this interaction, in its final form."""
+        found: list[Json] = []
+
+        async def over() -> bool:
+            state = await self.get(f"interactions/{interaction_id}")
+            if not state.get("message_id"):
+                return False
+            messages = await self.messages(user, channel)
+            found[:] = [m for m in messages if m["id"] == state["message_id"]]
+            return state["state"] == "answered" and is_over(found)
+
+        await self._until(over, f"interaction {interaction_id} is answered", user=user)
+        return found[0]
+
+    async def ask(self, user: str, channel: str, text: str) -> str:
+        """Mention the bot, wait for the end, return the whole text."""
+        message_id = await self.say(user, channel, f"{{bot}} {text}")
+        return whole_text(await self.answered(user, channel, message_id))
+
+    async def chat(self, user: str, channel: str, prompt: str, **options: Json) -> Json:
+        """Use `/chat`; the message that answers it, in its final form."""
+        interaction_id = await self.command(user, channel, "chat", prompt=prompt, **options)
+        return await self.responded(user, channel, interaction_id)
+
+    async def balance(self, user: str, channel: str = "bot-lab") -> Decimal:
+        """The number that `/credits balance` shows first."""
+        interaction_id = await self.command(user, channel, "credits balance")
+        text = visible_text(await self.responded(user, channel, interaction_id))
+        found = re.search(r"([\d,]+(?:\.\d+)?) credits", text)
+        assert found, text
+        return Decimal(found[1].replace(",", ""))
+
+    async def _until(
+        self,
+        condition: Callable[[], Any],
+        what: str,
+        *,
+        user: str | None = None,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        """Look again whenever something happened in the sandbox."""
+        user_id = self.users.get(user or "", "")
+        try:
+            async with asyncio.timeout(timeout_s), self.events(user_id) as events:
+                while not await condition():
+                    await anext(events)
+        except TimeoutError as error:
+            raise AssertionError(f"never came true within {timeout_s} s: {what}") from error
+
+    @asynccontextmanager
+    async def events(self, user_id: str) -> AsyncIterator[AsyncIterator[str]]:
+        """Names of what happens, as the page sees it; one also comes at once."""
+        url = f"{self.base}/control/events"
+        timeout = aiohttp.ClientTimeout(total=None)
+        query = {"user_id": user_id} if user_id else {}
+        async with self.http.get(url, params=query, timeout=timeout) as answer:
+            yield self._read(answer)
+
+    @staticmethod
+    async def _read(answer: aiohttp.ClientResponse) -> AsyncIterator[str]:
+        reader = SseReader()
+        async for chunk in answer.content.iter_any():
+            for event in reader.feed(chunk):
+                yield event.event
+
+    # --- the provider's switches --------------------------------------------------------------
+
+    async def provider_fault(self, kind: str, **facts: Json) -> None:
+        await self.send("provider/faults", {"kind": kind, "times": 1, **facts})
+
+    async def provider_script(self, text: str, **facts: Json) -> None:
+        await self.send("provider/script", {"text": text, "times": 1, **facts})
+
+    async def consumed(self) -> Decimal:
+        """What the provider has charged so far, in its credits."""
+        return Decimal((await self.get("provider/account"))["consumed"])
+
+    async def clear_switches(self) -> None:
+        """No fault or script of a former test is left."""
+        for path in ("faults", "provider/faults", "provider/script"):
+            await self.send(path, {}, method="DELETE")
+
+    # --- what the bot did ---------------------------------------------------------------------
+
+    async def requests(self, since: int = 0) -> list[Json]:
+        """Every REST request of the bot after number `since`."""
+        return list((await self.get("requests", since=str(since)))["requests"])
+
+    async def requests_so_far(self) -> int:
+        return max((request["n"] for request in await self.requests()), default=0)
+
+
+def _file(name: str, content_type: str, data: bytes) -> Json:
+    encoded = base64.b64encode(data).decode()
+    return {"filename": name, "content_type": content_type, "data_base64": encoded}
+
+
+def components(message: Json) -> list[Json]:
+    """All components of a message, flat."""
+    found: list[Json] = []
+    pending = list(message.get("components") or [])
+    while pending:
+        component = pending.pop(0)
+        found.append(component)
+        pending[:0] = component.get("components") or []
+        if accessory := component.get("accessory"):
+            pending.insert(0, accessory)
+    return found
+
+
+def buttons(message: Json) -> list[Json]:
+    return [component for component in components(message) if component["type"] == 2]
+
+
+def visible_text(message: Json) -> str:
+    """Content and text displays, as a person reads them."""
+    texts = [message.get("content") or ""]
+    texts += [c["content"] for c in components(message) if c["type"] == 10]
+    return "\n".join(text for text in texts if text)
+
+
+def whole_text(messages: list[Json]) -> str:
+    return "\n".join(visible_text(message) for message in messages)
+
+
+def is_over(messages: list[Json]) -> bool:
+    """An answer is over when it has words and no Stop button is left."""
+    if not messages or any(b.get("label") == "Stop" for m in messages for b in buttons(m)):
+        return False
+    return bool(visible_text(messages[-1]))
