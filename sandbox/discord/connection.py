@@ -25,6 +25,7 @@ class Connection:
         self.ws = ws
         self.session: Session | None = None
         self.closed_by_us = False
+        self.compress = request.query.get("compress")
         self._request = request
         self._encoder = encoder
         self._outgoing: asyncio.Queue[Json] = asyncio.Queue(maxsize=OUTGOING_MAX)

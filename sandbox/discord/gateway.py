@@ -83,7 +83,7 @@ class Gateway:
         self._options = options
         self._on_presence = on_presence
         self._sessions: dict[str, Session] = {}
-        self._connections: set[Connection] = set()
+        self.connections: set[Connection] = set()
         self._last_identify_s: float | None = None
         self.identifies = 0
         self.base_url = ""
@@ -136,14 +136,14 @@ class Gateway:
             await ws.close(code=4012, message=b"Invalid API version.")
             return ws
         connection = Connection(ws, request, encoder)
-        self._connections.add(connection)
+        self.connections.add(connection)
         writer = asyncio.create_task(connection.write())
         try:
             interval_ms = self._options.heartbeat_interval_ms
             connection.push({"op": 10, "d": {"heartbeat_interval": interval_ms, "_trace": []}})
             await self._read(connection)
         finally:
-            self._connections.discard(connection)
+            self.connections.discard(connection)
             self._detach(connection)
             writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -355,27 +355,27 @@ class Gateway:
 
     def drop(self) -> int:
         """Cut every connection without a word; sessions stay. Returns how many."""
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.abort()
-        return len(self._connections)
+        return len(self.connections)
 
     def ask_to_reconnect(self) -> int:
         """Opcode 7 to every client."""
-        for connection in self._connections:
+        for connection in self.connections:
             connection.push({"op": 7, "d": None})
-        return len(self._connections)
+        return len(self.connections)
 
     def invalidate(self, *, resumable: bool) -> int:
         """Opcode 9 to every client; without `resumable` the sessions are gone."""
-        for connection in self._connections:
+        for connection in self.connections:
             if not resumable and connection.session is not None:
                 self._sessions.pop(connection.session.id, None)
             connection.push({"op": 9, "d": resumable})
-        return len(self._connections)
+        return len(self.connections)
 
     async def close_all(self, *, code: int, resumable: bool) -> int:
         """Close every connection with a code."""
-        connections = list(self._connections)
+        connections = list(self.connections)
         for connection in connections:
             session = connection.session
             if session is not None and (not resumable or code in FINAL_CODES):
