@@ -85,7 +85,8 @@ export function listen(userId, { onevent, onopen, onlost }) {
     source.addEventListener(name, (event) => onevent(name, JSON.parse(event.data)));
   }
   source.onopen = onopen;
-  source.onerror = onlost;
+  // The browser reconnects by itself unless it was refused.
+  source.onerror = () => onlost(source.readyState === EventSource.CLOSED);
   return () => source.close();
 }
 

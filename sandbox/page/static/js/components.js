@@ -145,41 +145,76 @@ function choicesOf(part) {
   return people.map((user) => ({ label: nameOf(user), value: user.id }));
 }
 
-/** A select for a message or a modal; `onchoose` gets the chosen values. */
-export function selectField(part, onchoose) {
+/** A select for a message or a modal: {field, values, many}; `onchoose` gets the chosen values. */
+export function selectField(part, onchoose = () => {}) {
   const options = choicesOf(part);
-  const many = (part.max_values ?? 1) > 1;
   const chosen = new Set((part.default_values ?? []).map((one) => one.id));
   const isDefault = (option) => Boolean(option.default) || chosen.has(option.value);
+  const many = (part.max_values ?? 1) > 1;
+  return many ? manyField(part, options, isDefault) : oneField(part, options, isDefault, onchoose);
+}
+
+function optionWords(option) {
+  return option.emoji?.name && !option.emoji.id ? `${option.emoji.name} ${option.label}` : option.label;
+}
+
+function oneField(part, options, isDefault, onchoose) {
   const field = h(
     "select",
     {
       class: "select",
       disabled: part.disabled,
-      multiple: many,
-      size: many ? Math.min(options.length, 6) : undefined,
       dataset: { customId: part.custom_id },
       "aria-label": part.placeholder ?? "Choose",
     },
-    many ? null : h("option", { value: "" }, part.placeholder ?? "Choose…"),
+    h("option", { value: "" }, part.placeholder ?? "Choose…"),
     options.map((option) =>
       h(
         "option",
         { value: option.value, selected: isDefault(option), title: option.description },
-        [option.emoji?.name && !option.emoji.id ? `${option.emoji.name} ` : "", option.label],
+        optionWords(option),
         option.description ? ` (${option.description})` : "",
       ),
     ),
   );
-  const values = () => [...field.selectedOptions].map((one) => one.value).filter(Boolean);
-  field.addEventListener("change", () => onchoose(values(), field));
-  return { field, values, many };
+  const values = () => [field.value].filter(Boolean);
+  field.addEventListener("change", () => onchoose(values()));
+  return { field, values, many: false };
+}
+
+function manyField(part, options, isDefault) {
+  const boxes = options.map((option) => {
+    const checked = isDefault(option);
+    return h("input", { type: "checkbox", value: option.value, checked, disabled: part.disabled });
+  });
+  const field = h(
+    "div",
+    {
+      class: "checklist",
+      role: "group",
+      tabindex: -1,
+      dataset: { customId: part.custom_id },
+      "aria-label": part.placeholder ?? "Choose",
+    },
+    part.placeholder && h("div", { class: "quiet" }, part.placeholder),
+    boxes.map((box, index) =>
+      h(
+        "label",
+        { class: "checkbox" },
+        box,
+        optionWords(options[index]),
+        options[index].description && h("small", { class: "quiet" }, options[index].description),
+      ),
+    ),
+  );
+  const values = () => boxes.filter((box) => box.checked).map((box) => box.value);
+  return { field, values, many: true };
 }
 
 function select(part, message) {
   const minimum = part.min_values ?? 1;
   const { field, values, many } = selectField(part, (chosen) => {
-    if (!many && (chosen.length || minimum === 0)) press(field, message, part, chosen);
+    if (chosen.length || minimum === 0) press(field, message, part, chosen);
   });
   if (!many) return h("span", { class: "select-frame" }, field, icon("chevron"));
   const send = h("button", { type: "button", class: "button button-secondary" }, "Choose");

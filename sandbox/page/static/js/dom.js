@@ -9,6 +9,7 @@ const ICONS = {
   check: "m5 12.5 4.5 4.5L19 7.5",
   chevron: "m8 10 4 4 4-4",
   close: "M6 6l12 12M18 6 6 18",
+  coin: "M12 20a8 8 0 1 0 0-16 8 8 0 0 0 0 16ZM14.5 9.5A3 3 0 0 0 9 11c0 2 1.2 3.5 3 3.5a3 3 0 0 0 2.5-1.2",
   copy: "M9 9h10v11H9zM5 15V4h10",
   down: "M12 5v14M6 13l6 6 6-6",
   file: "M7 3h7l4 4v14H7zM14 3v4h4",
@@ -109,7 +110,7 @@ export function popover(anchor, panel, { onclose } = {}) {
   return close;
 }
 
-/** A short note at the lower edge; it leaves by itself. */
+/** A short note below the header; it leaves by itself. */
 export function toast(text, kind = "info") {
   let shelf = document.querySelector(".toasts");
   if (!shelf) {

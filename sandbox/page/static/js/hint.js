@@ -3,9 +3,12 @@
 import { h, icon, iconButton } from "./dom.js";
 import { recall, remember } from "./state.js";
 
+const IDEAS = 3;
+
 export class Hint {
   constructor(footer, composer) {
     this.composer = composer;
+    this.tried = new Set();
     this.element = h("section", { class: "hint", "aria-label": "Three things to try", hidden: true });
     footer.prepend(this.element);
     this.draw();
@@ -18,7 +21,7 @@ export class Hint {
         this.composer.mentionBot("What can you do here?")],
       ["slash", "/chat with a model", "Choose one of three models.", () =>
         this.composer.openCommand("chat", { prompt: "Write a haiku about rain." })],
-      ["check", "/credits balance", "See what an answer cost.", () =>
+      ["coin", "/credits balance", "See what an answer cost.", () =>
         this.composer.openCommand("credits balance")],
     ];
     this.element.append(
@@ -31,12 +34,20 @@ export class Hint {
       h("ol", { class: "hint-list" }, ideas.map(([name, title, about, run]) =>
         h("li", {}, h(
           "button",
-          { type: "button", class: "idea", onclick: run },
+          { type: "button", class: "idea", onclick: (event) => this.try(event, title, run) },
           h("span", { class: "idea-mark" }, icon(name)),
           h("span", { class: "idea-words" }, h("strong", {}, title), h("small", {}, about)),
         )),
       )),
     );
+  }
+
+  try(event, title, run) {
+    const mark = event.currentTarget.querySelector(".idea-mark");
+    mark.replaceChildren(icon("check"));
+    this.tried.add(title);
+    if (this.tried.size === IDEAS) this.hide();
+    run();
   }
 
   show() {

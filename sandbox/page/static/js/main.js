@@ -52,14 +52,14 @@ function catchTyping(event) {
   if (event.key !== " ") composer.focus();
 }
 
-async function begin() {
+async function begin(isFirst = true) {
   try {
     await start();
     // On a phone the keyboard would cover what is to be read first.
     if (matchMedia("(pointer: fine)").matches) composer.focus();
   } catch (error) {
-    toast(explain(error), "bad");
-    setTimeout(begin, RETRY_MS);
+    if (isFirst) toast(explain(error), "bad");
+    setTimeout(() => begin(false), RETRY_MS);
   }
 }
 

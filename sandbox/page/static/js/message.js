@@ -73,7 +73,8 @@ export class MessageView {
       .filter(Boolean)
       .join(" ");
     const author = message.author;
-    this.part("reply", [message.referenced_message?.content, interactionOf(message)?.id], () =>
+    const label = state.labels.get(interactionOf(message)?.id);
+    this.part("reply", [message.referenced_message, interactionOf(message)?.id, label], () =>
       contextLine(message),
     );
     this.part("head", [grouped, nameOf(author), message.timestamp], () =>
@@ -84,7 +85,8 @@ export class MessageView {
     this.part("attachments", message.attachments, () => looseAttachments(message));
     this.part("embeds", message.embeds, () => message.embeds?.length && embeds(message.embeds));
     this.part("components", message.components, () => components(message));
-    this.part("foot", [isEphemeral(message), message.reactions], () =>
+    const late = has(message, V2) && message.edited_timestamp;
+    this.part("foot", [isEphemeral(message), message.reactions, late], () =>
       footOf(message, () => this.remove()),
     );
     this.part("tools", [message.id], () => this.toolButtons());
@@ -198,14 +200,17 @@ function headOf(message) {
 
 function bodyOf(message) {
   if (has(message, LOADING)) return thinking();
-  if (has(message, V2)) return message.edited_timestamp ? editedMark(message) : null;
-  if (!message.content) return null;
+  if (!message.content || has(message, V2)) return null;
   const body = markdown(message.content);
-  if (message.edited_timestamp) {
-    const last = body.lastElementChild;
-    (last?.matches(".md-p, .md-small") ? last : body).append(editedMark(message));
-  }
+  if (message.edited_timestamp) lastLine(body).append(editedMark(message));
   return body;
+}
+
+// The mark stands behind the last word, not on a line of its own, where there is such a word.
+function lastLine(body) {
+  const last = body.lastElementChild;
+  if (last?.matches(".md-p, .md-small")) return last;
+  return last?.matches(".md-list") ? [...last.querySelectorAll(".md-p")].at(-1) : body;
 }
 
 function editedMark(message) {
@@ -234,6 +239,7 @@ function looseAttachments(message) {
 
 function footOf(message, dismiss) {
   const parts = [];
+  if (has(message, V2) && message.edited_timestamp) parts.push(editedMark(message));
   if (message.reactions?.length) {
     parts.push(
       h("div", { class: "reactions" }, message.reactions.map((one) =>

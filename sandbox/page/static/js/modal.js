@@ -118,7 +118,7 @@ function textInput(part, label) {
 }
 
 function choice(part, label) {
-  const { field: input, values, many } = selectField(part, () => {});
+  const { field: input, values, many } = selectField(part);
   const needed = part.required === false ? 0 : (part.min_values ?? 1);
   const check = () => (values().length < needed ? `${label} is required.` : null);
   const frame = many ? input : h("span", { class: "select-frame" }, input, icon("chevron"));

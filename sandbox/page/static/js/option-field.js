@@ -16,6 +16,8 @@ const NUMBER = 10;
 const ATTACHMENT = 11;
 // A pause in typing after which suggestions are asked for.
 const COMPLETE_AFTER_MS = 180;
+// What discord.py registers where no description was written.
+const NO_WORDS = "…";
 const LONG_TEXT = new Set(["prompt", "text", "message", "question", "reason"]);
 
 let serial = 0;
@@ -38,7 +40,7 @@ export function optionField(option, form, initial) {
         : h("span", { class: "optional-mark" }, "optional"),
     ),
     field.frame ?? field.input,
-    h("small", { id: `${id}-about` }, option.description),
+    h("small", { id: `${id}-about` }, option.description === NO_WORDS ? "" : option.description),
   );
   field.input.setAttribute("aria-describedby", `${id}-about`);
   if (option.required) field.input.setAttribute("aria-required", "true");

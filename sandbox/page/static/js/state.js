@@ -5,6 +5,7 @@ import { api, listen } from "./api.js";
 const REMEMBERED = "atelier-sandbox";
 // A lost stream of events would leave a press pending for ever; after this we ask once.
 const CHECK_AFTER_MS = 4000;
+const RECONNECT_MS = 2000;
 
 export const state = {
   connected: false,
@@ -106,14 +107,12 @@ export async function switchUser(userId) {
   state.pending.clear();
   state.typing.clear();
   state.replyTo = null;
-  const { channel_id: dmId } = await api.dm(state.me.id);
+  await api.dm(state.me.id);
   await refresh();
-  state.me.dmId = dmId;
   subscribe();
   const wanted = state.channelId ?? recall("channel");
-  const known = visibleChannels();
-  const fallback = known.find((one) => one.kind === "text") ?? known[0];
-  await openChannel((known.find((one) => one.id === wanted) ?? fallback).id);
+  const known = visibleChannels().find((one) => one.id === wanted);
+  await openChannel((known ?? firstChannel()).id);
   emit("user");
 }
 
@@ -122,19 +121,30 @@ function subscribe() {
   let opened = false;
   stopListening = listen(state.me.id, {
     onevent: receive,
-    onopen: async () => {
+    onopen: () => {
       state.connected = true;
       emit("connection");
-      // After a gap the stream does not repeat what was missed.
-      if (opened) await Promise.all([refresh(), loadMessages()]).catch(() => {});
+      if (opened) resume().catch(() => {});
       opened = true;
     },
-    onlost: () => {
+    onlost: (forGood) => {
       state.connected = false;
       emit("connection");
+      if (forGood) setTimeout(subscribe, RECONNECT_MS);
     },
   });
 }
+
+// After a gap the stream does not repeat what was missed, and the sandbox may be a new one.
+async function resume() {
+  await api.dm(state.me.id);
+  await refresh();
+  if (currentChannel()) await loadMessages();
+  else await openChannel(firstChannel().id);
+}
+
+const firstChannel = () =>
+  visibleChannels().find((one) => one.kind === "text") ?? visibleChannels()[0];
 
 export async function openChannel(channelId) {
   state.channelId = channelId;
@@ -256,10 +266,17 @@ function settle(id) {
 export function follow(interactionId, entry) {
   const full = { state: "pending", channelId: state.channelId, id: interactionId, ...entry };
   state.pending.set(interactionId, full);
-  if (entry.label) state.labels.set(interactionId, entry.label);
+  if (entry.label) label(interactionId, entry.label);
   emit("pending", full);
   if (early.has(interactionId)) receiveInteraction(early.get(interactionId));
   setTimeout(() => check(interactionId), CHECK_AFTER_MS);
+}
+
+function label(interactionId, words) {
+  state.labels.set(interactionId, words);
+  for (const message of state.messages.values()) {
+    if (message.interaction_metadata?.id === interactionId) emit("message", message.id);
+  }
 }
 
 async function check(interactionId) {
