@@ -109,6 +109,12 @@ def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None
     assert problems["chat_model[2].price.tax"] == "is not a known key"
 
 
+def test_a_name_that_stands_twice_is_told_on_its_own(tmp_path: Path) -> None:
+    """What spans several models is checked even when each one is right."""
+    text = GOOD.replace('id = "gemini-2.5-pro"', 'id = "gpt-5-4"')
+    assert problems_of(tmp_path, text) == {"chat_model[1].id": "stands twice: gpt-5-4"}
+
+
 @pytest.mark.parametrize(
     "price",
     ['"-1"', "-3", '"1.5"', "nan", '"NaN"', '"1e-999999999"', '"1e99"', "true", '"x"', "[]"],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bot.errors import (
     AnswerMalformed,
@@ -26,7 +28,9 @@ from bot.providers.base import (
     TextDelta,
     Usage,
 )
+from bot.providers.http import Timeouts
 from bot.providers.responses import Responses
+from tests.unit.providers.conftest import MakeHttp
 from tests.unit.providers.samples import RESPONSES_JSON, RESPONSES_STREAM
 from tests.unit.providers.support import (
     DONE,
@@ -104,6 +108,21 @@ async def test_the_connection_is_used_again(responses: Responses, host: Host) ->
     for _ in range(3):
         await outcome_of(responses, ask(GPT))
     assert len({seen.peer for seen in host.seen}) == 1
+
+
+async def test_a_body_left_open_does_not_hold_the_answer(make_http: MakeHttp, host: Host) -> None:
+    """Trap 20: reading on has a bound, and then the connection is given up."""
+    gate = asyncio.Event()
+
+    async def hang(_request: web.Request) -> None:
+        await gate.wait()
+
+    host.script = [streams(RESPONSES_STREAM, then=hang), streams(RESPONSES_STREAM)]
+    responses = Responses(make_http(timeouts=Timeouts(drain_s=0.02)))
+    for _ in range(2):
+        assert (await outcome_of(responses, ask(GPT))).text == WHOLE
+    assert host.seen[0].peer != host.seen[1].peer
+    gate.set()
 
 
 async def test_what_follows_the_terminal_event_is_ignored(responses: Responses, host: Host) -> None:
@@ -214,6 +233,7 @@ async def test_an_incomplete_answer_says_why(
         ("NaN", None),
         ("Infinity", None),
         ('"NaN"', None),
+        ('"a lot"', None),
         ("null", None),
         ("true", None),
         ("{}", None),

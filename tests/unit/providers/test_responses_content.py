@@ -36,7 +36,8 @@ async def test_searching_and_sources_come_once(responses: Responses, host: Host)
     """Citations come while streaming and again in each `.done` (2.1)."""
     other = {"type": "url_citation", "url": "https://example.com/b"}
     bad = {"type": "url_citation", "url": "javascript:alert(1)"}
-    content = [{"type": "output_text", "text": "Hi", "annotations": [CITED, other, bad, 7]}]
+    broken = {"type": "url_citation", "url": "https://[bad"}
+    content = [{"type": "output_text", "text": "Hi", "annotations": [CITED, other, bad, broken, 7]}]
     note = {"type": "response.output_text.annotation.added", "output_index": 1}
     host.script = [
         streams(
@@ -58,6 +59,16 @@ async def test_searching_and_sources_come_once(responses: Responses, host: Host)
         Citation(url="https://example.com/a", title="A"),
         Citation(url="https://example.com/b", title="https://example.com/b"),
     )
+
+
+async def test_a_whole_answer_keeps_its_sources(responses: Responses, host: Host) -> None:
+    """The same events, gathered; that it searched is news only while it does."""
+    content = [{"type": "output_text", "text": "Hi", "annotations": [CITED]}]
+    search = item("web_search_call", "added", 0)
+    host.script = [streams(sse(search, item("message", "done", 1, content=content), DONE))]
+    answer = await responses.complete(ask(GPT, search=True))
+    assert answer.text == "Hi"
+    assert answer.citations == (Citation(url="https://example.com/a", title="A"),)
 
 
 async def test_a_tool_turn_is_gathered_and_can_go_back(responses: Responses, host: Host) -> None:
