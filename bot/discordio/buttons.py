@@ -13,7 +13,7 @@ from bot.discordio.client import AtelierBot
 from bot.discordio.faults import DISCORD_ERRORS
 from bot.discordio.people import is_staff
 from bot.errors import TurnOver
-from bot.text.answers import STOP_LABEL
+from bot.text.answers import STOP_LABEL, STOPPING_LABEL
 
 
 class StopButton(
@@ -21,8 +21,9 @@ class StopButton(
 ):
     """Ends one running answer; for its asker and for staff."""
 
-    def __init__(self, reference: str) -> None:
-        super().__init__(ui.Button(label=STOP_LABEL, custom_id=f"stop:{reference}"))
+    def __init__(self, reference: str, *, pressed: bool = False) -> None:
+        label = STOPPING_LABEL if pressed else STOP_LABEL
+        super().__init__(ui.Button(label=label, custom_id=f"stop:{reference}", disabled=pressed))
         self._reference = reference
 
     @classmethod
@@ -32,14 +33,18 @@ class StopButton(
         return cls(match["reference"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Stop, and acknowledge at once; discord.py would only log what is raised here."""
+        """Stop, and show at once that it was heard: the model may take a while to end.
+
+        discord.py would only log what is raised here.
+        """
         client = interaction.client
         assert isinstance(client, AtelierBot)
         try:
             client.services.chat.stop(
                 self._reference, user_id=interaction.user.id, staff=is_staff(interaction)
             )
-            await interaction.response.defer()
+            view = stop_view(self._reference, pressed=True)
+            await interaction.response.edit_message(view=view)
         except TurnOver as error:  # a button that a former process left behind
             with suppress(*DISCORD_ERRORS):
                 await interaction.response.edit_message(view=None)
@@ -48,9 +53,9 @@ class StopButton(
             await client.report(interaction, error)
 
 
-def stop_view(reference: str) -> ui.View:
+def stop_view(reference: str, *, pressed: bool = False) -> ui.View:
     """The button to send along; discord.py need not remember the view (it is stopped)."""
     view = ui.View(timeout=None)
-    view.add_item(StopButton(reference))
+    view.add_item(StopButton(reference, pressed=pressed))
     view.stop()
     return view

@@ -21,6 +21,7 @@ ENDING_NOTES = {
 """By ending of the chat; a complete answer needs no note, a failed one has its notice."""
 
 STOP_LABEL = "Stop"
+STOPPING_LABEL = "Stopping…"
 NO_WORDS = "*The model ended without a word.*"
 MOVED = "*I may not write in <#{channel_id}> any more, so here is your answer:*"
 DEMO = "demo"
