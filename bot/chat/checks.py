@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.chat.ports import Attachment, Question
 from bot.chat.prompt import kind_of
+from bot.chat.surrogates import mended
 from bot.errors import (
     AttachmentTooLarge,
     AttachmentUnsupported,
@@ -14,6 +17,17 @@ from bot.errors import (
     TooManyAttachments,
 )
 from bot.limits import ATTACHMENT_BYTES_MAX, ATTACHMENTS_MAX, PROMPT_CHARS_MAX
+
+
+def cleaned(question: Question) -> Question:
+    """The question without half characters, which no table and no request can hold (F-143)."""
+    files = tuple(replace(file, filename=mended(file.filename)) for file in question.attachments)
+    return replace(
+        question,
+        text=mended(question.text),
+        author_name=mended(question.author_name),
+        attachments=files,
+    )
 
 
 def check_question(question: Question, catalogue: Catalogue) -> ChatModel:

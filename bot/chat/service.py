@@ -11,7 +11,7 @@ import structlog
 from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.chat.bookkeeper import Bookkeeper, Failure
 from bot.chat.books import recover_turns
-from bot.chat.checks import check_question
+from bot.chat.checks import check_question, cleaned
 from bot.chat.hold import GrowingHold
 from bot.chat.meter import Meter
 from bot.chat.ports import (
@@ -105,6 +105,7 @@ class ChatService:
         `Restarting`), `InsufficientCredits`, `Duplicate`, `StoreUnavailable`. What goes wrong
         later is told through `sink.finish`. Cancelling the caller does not cancel the turn.
         """
+        question = cleaned(question)
         model = check_question(question, self._catalogue)
         if self._closing:
             raise Restarting

@@ -16,6 +16,7 @@ from bot.chat.hold import GrowingHold
 from bot.chat.meter import Meter
 from bot.chat.ports import AnswerSink, Draft, Ending, Phase
 from bot.chat.prompt import item_tokens, search_note
+from bot.chat.surrogates import split_off
 from bot.errors import AnswerMalformed, ContentRefused, StreamCut, StreamStalled
 from bot.limits import OUTPUT_TOKENS_FLOOR, OUTPUT_TOKENS_MAX, TOOL_ROUNDS_MAX
 from bot.providers.base import (
@@ -72,6 +73,7 @@ class Turn:
         self._rounds: tuple[ToolRound, ...] = ()
         self._text = ""
         self._text_of_request = ""
+        self._half = ""
         self._frozen: str | None = None
         self._phase = Phase.THINKING
         self._sources: dict[str, Citation] = {}
@@ -133,7 +135,7 @@ class Turn:
     async def _ask(self, request: ChatRequest) -> Finished | Ending:
         """Read one stream; an `Ending` when we end it before the provider does."""
         finished: Finished | None = None
-        self._text_of_request = ""
+        self._text_of_request = self._half = ""
         self._began = False
         async with aclosing(self._provider.stream(request)) as events:
             async for event in events:
@@ -152,9 +154,10 @@ class Turn:
         if isinstance(event, TextDelta):
             if self._text and not self._text_of_request:
                 self._text += "\n\n"
-            self._text += event.text
-            self._text_of_request += event.text
-            self._meter.add(event.text)
+            words, self._half = split_off(self._half + event.text)
+            self._text += words
+            self._text_of_request += words
+            self._meter.add(words)
             self._phase = Phase.WRITING
         elif isinstance(event, ThoughtDelta):
             self._meter.add(event.text)
