@@ -212,7 +212,7 @@ class Actors:
         user = self._world.users.get(user_id)
         if user is None or user.bot:
             raise Refused(f"no person {user_id}", status=404)
-        return self._world.dm_with(user_id)
+        return self._posting.open_dm(user_id)
 
     def _shown(self, user_id: int, message_id: int) -> Message:
         message = self._world.find_message(message_id)

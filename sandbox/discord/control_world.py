@@ -182,7 +182,7 @@ class WorldControl:
     def _tell_channel(self, event: str, channel: Channel) -> None:
         told = self.core.payloads.channel(channel)
         self.core.gateway.dispatch(event, told, intent=Intent.GUILDS)
-        self.core.hub.publish("channels", {"channel_id": told["id"]}, seen_by=lambda _user: True)
+        self.core.hub.tell_all("channels", {"channel_id": told["id"]})
 
 
 def _bits(body: dict[str, Any], key: str) -> int:

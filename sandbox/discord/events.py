@@ -46,6 +46,10 @@ class EventHub:
             except asyncio.QueueFull:
                 self._end(subscriber)
 
+    def tell_all(self, kind: str, data: Json) -> None:
+        """Tell everyone what nobody may not know."""
+        self.publish(kind, data, seen_by=lambda _user_id: True)
+
     def close(self) -> None:
         """End every stream, so that the server can stop."""
         for subscriber in list(self._subscribers):

@@ -201,6 +201,14 @@ class Posting:
         self._gateway.dispatch(name, event | self.guild_part(channel), intent=intent)
         self._publish("message_update", message)
 
+    def open_dm(self, user_id: int) -> Channel:
+        """The direct message between the bot and a user; a new one is told to the page."""
+        count = len(self._world.channels)
+        channel = self._world.dm_with(user_id)
+        if len(self._world.channels) > count:
+            self._hub.tell_all("channels", {"channel_id": str(channel.id)})
+        return channel
+
     # --- who is told ---------------------------------------------------------------------------
 
     def sees(self, user_id: int, message: Message) -> bool:

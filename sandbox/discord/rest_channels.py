@@ -49,6 +49,7 @@ def edit_channel(core: Core, call: Call) -> Reply:
         channel.auto_archive_min = _archive_minutes(body, channel.auto_archive_min)
     event = "THREAD_UPDATE" if channel.is_thread else "CHANNEL_UPDATE"
     core.gateway.dispatch(event, core.payloads.channel(channel), intent=Intent.GUILDS)
+    core.hub.tell_all("channels", {"channel_id": str(channel.id)})
     return Reply(body=core.payloads.channel(channel))
 
 
@@ -108,7 +109,7 @@ def create_dm(core: Core, call: Call) -> Reply:
         raise unknown_user()
     if recipient.bot:
         raise ApiError(400, 50007, "Cannot send messages to this user")
-    return Reply(body=core.payloads.channel(core.world.dm_with(recipient_id)))
+    return Reply(body=core.payloads.channel(core.posting.open_dm(recipient_id)))
 
 
 def get_guild(core: Core, call: Call) -> Reply:
@@ -224,6 +225,7 @@ def _make_thread(
         start.flags |= MessageFlag.HAS_THREAD
     told = core.payloads.thread(thread) | {"newly_created": True}
     core.gateway.dispatch("THREAD_CREATE", told, intent=Intent.GUILDS)
+    core.hub.tell_all("channels", {"channel_id": told["id"]})
     return thread
 
 

@@ -76,6 +76,7 @@ def overwrite(core: Core, call: Call) -> Reply:
     for command in wanted:
         made = _made(core, call, command, before.get(_key(command)))
         scope[int(made["id"])] = made
+    _tell(core)
     return Reply(body=list(scope.values()))
 
 
@@ -90,6 +91,7 @@ def create(core: Core, call: Call) -> Reply:
         _check_counts([*scope.values(), call.data])
     made = _made(core, call, call.data, before)
     scope[int(made["id"])] = made
+    _tell(core)
     return Reply(body=made, status=201 if before is None else 200)
 
 
@@ -102,13 +104,19 @@ def edit(core: Core, call: Call) -> Reply:
     errors.raise_if_any()
     made = _made(core, call, changed, before)
     _scope(core, call)[int(made["id"])] = made
+    _tell(core)
     return Reply(body=made)
 
 
 def delete(core: Core, call: Call) -> Reply:
     """DELETE …/commands/{command_id}."""
     del _scope(core, call)[int(_command(core, call)["id"])]
+    _tell(core)
     return Reply()
+
+
+def _tell(core: Core) -> None:
+    core.hub.tell_all("commands", {"count": len(core.world.command_objects())})
 
 
 def _scope(core: Core, call: Call) -> dict[int, Json]:

@@ -98,9 +98,7 @@ class DiscordSandbox:
             payloads=payloads,
             clock=clock,
             options=options,
-            on_presence=lambda online: hub.publish(
-                "bot", {"online": online}, seen_by=lambda _user: True
-            ),
+            on_presence=lambda online: hub.tell_all("bot", {"online": online}),
         )
         posting = Posting(
             world=world, clock=clock, payloads=payloads, store=store, gateway=gateway, hub=hub
