@@ -79,6 +79,7 @@ function inline(node) {
 }
 
 export function anchor(url, children) {
+  if (!/^https?:/i.test(url)) return children;
   return h(
     "a",
     { href: url, target: "_blank", rel: "noopener noreferrer nofollow", title: url },

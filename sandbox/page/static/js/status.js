@@ -80,6 +80,7 @@ export class StatusPill {
       icon("chevron"),
     );
     this.botLine?.replaceChildren(words);
+    this.drawBotButtons?.();
   }
 
   recheckSoon() {
@@ -114,22 +115,32 @@ export class StatusPill {
       state.features.provider && [this.pacePart(), this.faultPart(), this.accountPart()],
     );
     this.readProvider();
-    const forget = () => (this.botLine = this.faultLine = this.drawPace = null);
+    const forget = () => (this.botLine = this.drawBotButtons = this.faultLine = this.drawPace = null);
     return popover(this.button, panel, { onclose: forget });
   }
 
   botPart() {
-    const buttons = [];
-    if (state.features.bot) {
-      buttons.push(
-        action("Restart", () => api.bot("restart"), "The bot restarts."),
-        action("Kill", () => api.bot("kill"), "The bot was killed, as by a crash."),
-      );
-    }
-    buttons.push(
-      action("Drop connection", () => api.gateway({ action: "drop" }), "The gateway connection was cut."),
-    );
-    return part("The bot", this.botLine, h("div", { class: "panel-row" }, buttons));
+    const row = h("div", { class: "panel-row" });
+    this.drawBotButtons = () => {
+      const shown = String(state.botOnline);
+      if (row.dataset.online === shown) return;
+      row.dataset.online = shown;
+      replace(row, this.botButtons());
+    };
+    this.drawBotButtons();
+    return part("The bot", this.botLine, row);
+  }
+
+  botButtons() {
+    const drop = () => api.gateway({ action: "drop" });
+    const dropButton = action("Drop connection", drop, "The gateway connection was cut.");
+    if (!state.features.bot) return [dropButton];
+    if (!state.botOnline) return [action("Start", () => api.bot("restart"), "The bot starts.")];
+    return [
+      action("Restart", () => api.bot("restart"), "The bot was restarted."),
+      action("Kill", () => api.bot("kill"), "The bot was killed, as by a crash."),
+      dropButton,
+    ];
   }
 
   pacePart() {
