@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from storage.database import Database
 from tests.unit.chat.world import NewWorld, Script, ScriptedProvider, World, make_world
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """Without a configured log, structlog draws a page for each traceback."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.fixture
