@@ -19,7 +19,7 @@ MODULES: Final = {
     name: path.read_text(encoding="utf-8") for name, path in FILES.items() if name.endswith(".js")
 }
 SVG_NAMESPACE: Final = "http://www.w3.org/2000/svg"
-IMPORT: Final = re.compile(r'import\s*(?:\{([^}]*)\}\s*from\s*)?"([^"]+)"')
+IMPORT: Final = re.compile(r'^import\s*(?:\{([^}]*)\}\s*from\s*)?"([^"]+)"', re.MULTILINE)
 EXPORT: Final = re.compile(r"^export (?:async )?(?:function|class|const|let) (\w+)", re.MULTILINE)
 
 

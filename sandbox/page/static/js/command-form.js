@@ -27,7 +27,12 @@ export class CommandForm {
         h("span", { class: "form-about" }, command.description),
         iconButton("close", "Leave the command", () => this.onleave()),
       ),
-      this.fields.length > 0 && h("div", { class: "form-fields" }, this.fields.map((one) => one.element)),
+      this.fields.length > 0 &&
+        h(
+          "div",
+          { class: "form-fields" },
+          this.fields.map((one) => one.element),
+        ),
       h(
         "div",
         { class: "form-foot" },

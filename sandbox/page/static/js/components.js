@@ -26,7 +26,10 @@ const BUILDERS = {
     }),
   12: (part, message) => gallery(part.items ?? [], message),
   13: (part, message) =>
-    fileCard({ ...resolveMedia(part.file, message), ...present({ filename: part.name, size: part.size }) }),
+    fileCard({
+      ...resolveMedia(part.file, message),
+      ...present({ filename: part.name, size: part.size }),
+    }),
   14: separator,
   17: container,
 };
@@ -37,7 +40,11 @@ const present = (values) =>
 /** The components of `message`, or nothing when it has none. */
 export function components(message) {
   if (!message.components?.length) return null;
-  return h("div", { class: "components" }, message.components.map((part) => build(part, message)));
+  return h(
+    "div",
+    { class: "components" },
+    message.components.map((part) => build(part, message)),
+  );
 }
 
 function build(part, message) {
@@ -155,7 +162,9 @@ export function selectField(part, onchoose = () => {}) {
 }
 
 function optionWords(option) {
-  return option.emoji?.name && !option.emoji.id ? `${option.emoji.name} ${option.label}` : option.label;
+  return option.emoji?.name && !option.emoji.id
+    ? `${option.emoji.name} ${option.label}`
+    : option.label;
 }
 
 function oneField(part, options, isDefault, onchoose) {

@@ -80,8 +80,11 @@ export class Composer {
   drawPlaceholder() {
     const channel = currentChannel();
     if (!channel) return;
-    const where = channel.kind === "dm" ? nameOf(state.botUser ?? { name: "the bot" }) : `#${channel.name}`;
-    this.input.placeholder = state.botOnline ? `Message ${where}` : `Message ${where} (the bot is offline)`;
+    const where =
+      channel.kind === "dm" ? nameOf(state.botUser ?? { name: "the bot" }) : `#${channel.name}`;
+    this.input.placeholder = state.botOnline
+      ? `Message ${where}`
+      : `Message ${where} (the bot is offline)`;
   }
 
   focus() {
@@ -112,7 +115,10 @@ export class Composer {
   }
 
   offerCommands(typed) {
-    refreshIfOlder(COMMANDS_FRESH_MS).then((fresh) => fresh && this.complete(), () => {});
+    refreshIfOlder(COMMANDS_FRESH_MS).then(
+      (fresh) => fresh && this.complete(),
+      () => {},
+    );
     const found = matchCommands(typed);
     const entries = found.map((command) => ({
       title: `/${command.path}`,
@@ -210,7 +216,10 @@ export class Composer {
 
   async drawChips() {
     this.chips.hidden = this.files.length === 0;
-    replace(this.chips, this.files.map((file) => this.chip(file)));
+    replace(
+      this.chips,
+      this.files.map((file) => this.chip(file)),
+    );
   }
 
   chip(file) {
@@ -238,7 +247,13 @@ export class Composer {
     replace(
       this.replyBar,
       icon("reply"),
-      h("span", { class: "reply-words" }, "Replying to ", h("strong", {}, nameOf(findUser(message.author?.id) ?? message.author)), ` · ${plainExcerpt(message)}`),
+      h(
+        "span",
+        { class: "reply-words" },
+        "Replying to ",
+        h("strong", {}, nameOf(findUser(message.author?.id) ?? message.author)),
+        ` · ${plainExcerpt(message)}`,
+      ),
       iconButton("close", "Do not reply", () => setReply(null)),
     );
     this.input.focus();
@@ -246,11 +261,17 @@ export class Composer {
 
   /** The text with each picked or plainly written @name as Discord sends it. */
   encoded() {
-    const names = new Map([state.botUser, ...state.users].filter(Boolean).map((one) => [nameOf(one), one.id]));
+    const names = new Map(
+      [state.botUser, ...state.users].filter(Boolean).map((one) => [nameOf(one), one.id]),
+    );
     for (const [name, id] of this.mentions) names.set(name, id);
     const longest = [...names.keys()].sort((one, other) => other.length - one.length);
     return longest.reduce(
-      (text, name) => text.replaceAll(new RegExp(`(^|[\\s(])@${escape(name)}(?![\\p{L}\\p{N}_])`, "gu"), `$1<@${names.get(name)}>`),
+      (text, name) =>
+        text.replaceAll(
+          new RegExp(`(^|[\\s(])@${escape(name)}(?![\\p{L}\\p{N}_])`, "gu"),
+          `$1<@${names.get(name)}>`,
+        ),
       this.input.value.trim(),
     );
   }

@@ -16,7 +16,8 @@ function embed(item) {
     "div",
     { class: `card${colour === null ? "" : " card-accent"}`, vars },
     item.author?.name && h("div", { class: "embed-author" }, item.author.name),
-    item.title && h("div", { class: "md-h3" }, item.url ? anchor(item.url, [item.title]) : item.title),
+    item.title &&
+      h("div", { class: "md-h3" }, item.url ? anchor(item.url, [item.title]) : item.title),
     item.description && markdown(item.description),
     item.fields?.length && h("div", { class: "embed-fields" }, item.fields.map(field)),
     item.image && picture(item.image),

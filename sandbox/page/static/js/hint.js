@@ -9,7 +9,11 @@ export class Hint {
   constructor(footer, composer) {
     this.composer = composer;
     this.tried = new Set();
-    this.element = h("section", { class: "hint", "aria-label": "Three things to try", hidden: true });
+    this.element = h("section", {
+      class: "hint",
+      "aria-label": "Three things to try",
+      hidden: true,
+    });
     footer.prepend(this.element);
     this.draw();
     if (!recall("hintSeen")) this.show();
@@ -17,12 +21,24 @@ export class Hint {
 
   draw() {
     const ideas = [
-      ["at", "Mention the bot", "It streams its answer as a reply.", () =>
-        this.composer.mentionBot("What can you do here?")],
-      ["slash", "/chat with a model", "Choose one of three models.", () =>
-        this.composer.openCommand("chat", { prompt: "Write a haiku about rain." })],
-      ["coin", "/credits balance", "See what an answer cost.", () =>
-        this.composer.openCommand("credits balance")],
+      [
+        "at",
+        "Mention the bot",
+        "It streams its answer as a reply.",
+        () => this.composer.mentionBot("What can you do here?"),
+      ],
+      [
+        "slash",
+        "/chat with a model",
+        "Choose one of three models.",
+        () => this.composer.openCommand("chat", { prompt: "Write a haiku about rain." }),
+      ],
+      [
+        "coin",
+        "/credits balance",
+        "See what an answer cost.",
+        () => this.composer.openCommand("credits balance"),
+      ],
     ];
     this.element.append(
       h(
@@ -31,14 +47,22 @@ export class Hint {
         h("h2", {}, "Three things to try"),
         iconButton("close", "Close this hint", () => this.hide()),
       ),
-      h("ol", { class: "hint-list" }, ideas.map(([name, title, about, run]) =>
-        h("li", {}, h(
-          "button",
-          { type: "button", class: "idea", onclick: (event) => this.try(event, title, run) },
-          h("span", { class: "idea-mark" }, icon(name)),
-          h("span", { class: "idea-words" }, h("strong", {}, title), h("small", {}, about)),
-        )),
-      )),
+      h(
+        "ol",
+        { class: "hint-list" },
+        ideas.map(([name, title, about, run]) =>
+          h(
+            "li",
+            {},
+            h(
+              "button",
+              { type: "button", class: "idea", onclick: (event) => this.try(event, title, run) },
+              h("span", { class: "idea-mark" }, icon(name)),
+              h("span", { class: "idea-words" }, h("strong", {}, title), h("small", {}, about)),
+            ),
+          ),
+        ),
+      ),
     );
   }
 

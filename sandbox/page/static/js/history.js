@@ -48,7 +48,12 @@ export function showHistory(messageId) {
   };
   slider.addEventListener("input", draw);
   dialog.append(
-    h("div", { class: "dialog-head" }, h("h2", {}, "Edit history"), iconButton("close", "Close", close)),
+    h(
+      "div",
+      { class: "dialog-head" },
+      h("h2", {}, "Edit history"),
+      iconButton("close", "Close", close),
+    ),
     h("div", { class: "dialog-body" }, slider, caption, shown),
   );
   dialog.addEventListener("close", () => dialog.remove());

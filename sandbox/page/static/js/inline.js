@@ -20,7 +20,10 @@ const SPECIAL = [
   [/<@&(\d{1,20})>/y, (m) => ({ type: "role", id: m[1] })],
   [/<#(\d{1,20})>/y, (m) => ({ type: "channel", id: m[1] })],
   [/<\/([^:>\n]{1,100}):(\d{1,20})>/y, (m) => ({ type: "command", name: m[1], id: m[2] })],
-  [/<t:(-?\d{1,13})(?::([tTdDfFRsS]))?>/y, (m) => ({ type: "time", at: +m[1], style: m[2] ?? "f" })],
+  [
+    /<t:(-?\d{1,13})(?::([tTdDfFRsS]))?>/y,
+    (m) => ({ type: "time", at: +m[1], style: m[2] ?? "f" }),
+  ],
   [/<(a?):(\w{1,40}):(\d{1,20})>/y, (m) => ({ type: "emoji", name: m[2] })],
   [/<(https?:\/\/[^\s<>]+)>/y, (m) => link(m[1], [text(m[1])])],
 ];
@@ -107,7 +110,8 @@ function special(source, at) {
 }
 
 function masked(source, at, depth) {
-  const pattern = /\[((?:\\.|[^\]\\])+)\]\(<?(https?:\/\/(?:[^\s()<>]|\([^\s()<>]*\))+)>?(?:\s+"[^"\n]*")?\)/y;
+  const pattern =
+    /\[((?:\\.|[^\]\\])+)\]\(<?(https?:\/\/(?:[^\s()<>]|\([^\s()<>]*\))+)>?(?:\s+"[^"\n]*")?\)/y;
   pattern.lastIndex = at;
   const found = pattern.exec(source);
   if (!found) return null;

@@ -47,7 +47,8 @@ function drawTitle() {
 
 // Typing anywhere lands in the message box, as in any chat.
 function catchTyping(event) {
-  const free = document.activeElement === document.body || document.activeElement === byId("messages");
+  const free =
+    document.activeElement === document.body || document.activeElement === byId("messages");
   if (!free || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
   if (event.key !== " ") composer.focus();
 }

@@ -46,7 +46,8 @@ function attachment(item) {
   const url = localAddress(item.url);
   const kind = kindOf(item);
   const name = item.filename ?? "file";
-  if (isLocal(url) && kind === "image") return picture(item, { spoiler: name.startsWith("SPOILER_") });
+  if (isLocal(url) && kind === "image")
+    return picture(item, { spoiler: name.startsWith("SPOILER_") });
   if (isLocal(url) && kind === "video") return video(item);
   if (isLocal(url) && kind === "audio") return audio(item, url);
   return fileCard(item);
@@ -87,7 +88,11 @@ function showLarge(url, label) {
   const dialog = h("dialog", { class: "lightbox", "aria-label": label });
   const close = () => dialog.close();
   dialog.append(
-    h("button", { type: "button", class: "lightbox-close", "aria-label": "Close", onclick: close }, icon("close")),
+    h(
+      "button",
+      { type: "button", class: "lightbox-close", "aria-label": "Close", onclick: close },
+      icon("close"),
+    ),
     h("img", { src: url, alt: label }),
     h("a", { href: url, target: "_blank", rel: "noopener" }, "Open original"),
   );

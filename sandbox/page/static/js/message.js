@@ -37,7 +37,8 @@ export function avatar(user, className = "avatar") {
   const known = findUser(user?.id);
   const colour = known?.avatar_color ?? user?.avatar_color ?? user?.accent_color;
   const vars = colour ? { avatar: colourOf(colour) } : {};
-  if (user?.bot) return h("span", { class: `${className} avatar-bot`, "aria-hidden": true }, icon("bot"));
+  if (user?.bot)
+    return h("span", { class: `${className} avatar-bot`, "aria-hidden": true }, icon("bot"));
   return h("span", { class: className, vars, "aria-hidden": true }, [...name][0] ?? "?");
 }
 
@@ -81,7 +82,9 @@ export class MessageView {
       grouped ? null : headOf(message),
     );
     this.gutterPart(grouped, message);
-    this.part("body", [message.content, message.flags, message.edited_timestamp], () => bodyOf(message));
+    this.part("body", [message.content, message.flags, message.edited_timestamp], () =>
+      bodyOf(message),
+    );
     this.part("attachments", message.attachments, () => looseAttachments(message));
     this.part("embeds", message.embeds, () => message.embeds?.length && embeds(message.embeds));
     this.part("components", message.components, () => components(message));
@@ -104,7 +107,11 @@ export class MessageView {
     const signature = JSON.stringify([grouped, message.author?.id]);
     if (this.gutter.dataset.signature === signature) return;
     this.gutter.dataset.signature = signature;
-    const short = h("span", { class: "gutter-time" }, formatTime(Date.parse(message.timestamp), "t"));
+    const short = h(
+      "span",
+      { class: "gutter-time" },
+      formatTime(Date.parse(message.timestamp), "t"),
+    );
     this.gutter.replaceChildren(grouped ? short : avatar(message.author));
   }
 
@@ -142,7 +149,9 @@ function contextLine(message) {
   const origin = message.referenced_message;
   if (!origin) {
     const lost = message.message_reference && message.type === 19;
-    return lost ? h("div", { class: "context" }, icon("reply"), "The original message was deleted") : null;
+    return lost
+      ? h("div", { class: "context" }, icon("reply"), "The original message was deleted")
+      : null;
   }
   const excerpt = plainExcerpt(origin);
   const jump = () => emphasise(origin.id);
@@ -242,9 +251,13 @@ function footOf(message, dismiss) {
   if (has(message, V2) && message.edited_timestamp) parts.push(editedMark(message));
   if (message.reactions?.length) {
     parts.push(
-      h("div", { class: "reactions" }, message.reactions.map((one) =>
-        h("span", { class: "reaction" }, one.emoji?.name, ` ${one.count ?? 1}`),
-      )),
+      h(
+        "div",
+        { class: "reactions" },
+        message.reactions.map((one) =>
+          h("span", { class: "reaction" }, one.emoji?.name, ` ${one.count ?? 1}`),
+        ),
+      ),
     );
   }
   if (isEphemeral(message)) {

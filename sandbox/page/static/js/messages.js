@@ -18,7 +18,12 @@ export class MessageList {
     this.intro = h("div", { class: "intro" });
     scroller.append(h("div", { class: "messages-inner" }, this.intro, this.list, this.notes));
     this.typing = h("div", { class: "typing", "aria-live": "polite" });
-    this.jump = h("button", { type: "button", class: "jump", hidden: true }, icon("down"), "Newest");
+    this.jump = h(
+      "button",
+      { type: "button", class: "jump", hidden: true },
+      icon("down"),
+      "Newest",
+    );
     this.jump.addEventListener("click", () => this.toEnd());
     footer.append(this.jump, this.typing);
     this.atEnd = true;
@@ -70,9 +75,13 @@ export class MessageList {
     this.intro.replaceChildren(
       h("div", { class: "intro-mark", "aria-hidden": true }, icon(direct ? "message" : "hash")),
       h("h2", {}, direct ? `Direct messages with ${bot}` : `#${channel.name}`),
-      h("p", {}, direct
-        ? "Everything you write here is answered; no mention is needed."
-        : `Mention @${bot} and it answers here. Nothing leaves this machine.`),
+      h(
+        "p",
+        {},
+        direct
+          ? "Everything you write here is answered; no mention is needed."
+          : `Mention @${bot} and it answers here. Nothing leaves this machine.`,
+      ),
     );
   }
 
@@ -157,7 +166,9 @@ export class MessageList {
       { class: `note${failed ? " note-failed" : ""}`, dataset: { id: entry.id } },
       icon(failed ? "warn" : "slash"),
       h("span", { class: "command-name" }, entry.label),
-      failed ? [h("span", {}, failureText(entry)), dismiss] : h("span", { class: "quiet" }, "sending…"),
+      failed
+        ? [h("span", {}, failureText(entry)), dismiss]
+        : h("span", { class: "quiet" }, "sending…"),
     );
   }
 
@@ -171,7 +182,11 @@ export class MessageList {
     this.typing.replaceChildren();
     if (!names.length) return;
     const dots = h("span", { class: "dots", "aria-hidden": true }, h("i"), h("i"), h("i"));
-    this.typing.append(dots, h("strong", {}, said), names.length > 1 ? " are typing…" : " is typing…");
+    this.typing.append(
+      dots,
+      h("strong", {}, said),
+      names.length > 1 ? " are typing…" : " is typing…",
+    );
   }
 }
 

@@ -46,7 +46,12 @@ function show(interactionId, modal) {
     if (await submit(interactionId, modal, fields, error)) close();
   });
   dialog.append(
-    h("div", { class: "dialog-head" }, h("h2", {}, modal.title), iconButton("close", "Close", close)),
+    h(
+      "div",
+      { class: "dialog-head" },
+      h("h2", {}, modal.title),
+      iconButton("close", "Close", close),
+    ),
     form,
   );
   dialog.addEventListener("close", () => dialog.remove());

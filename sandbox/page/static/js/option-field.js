@@ -55,14 +55,27 @@ function control(field, initial) {
     case NUMBER:
       return option.autocomplete ? completed(field, initial) : number(field, initial);
     case BOOLEAN:
-      return choice(field, [{ name: "yes", value: true }, { name: "no", value: false }], initial);
+      return choice(
+        field,
+        [
+          { name: "yes", value: true },
+          { name: "no", value: false },
+        ],
+        initial,
+      );
     case USER:
     case MENTIONABLE:
       return choice(field, people(), initial);
     case CHANNEL:
-      return choice(field, visibleChannels().map((one) => ({ name: `#${one.name}`, value: one.id })));
+      return choice(
+        field,
+        visibleChannels().map((one) => ({ name: `#${one.name}`, value: one.id })),
+      );
     case ROLE:
-      return choice(field, (state.guild.roles ?? []).map((one) => ({ name: one.name, value: one.id })));
+      return choice(
+        field,
+        (state.guild.roles ?? []).map((one) => ({ name: one.name, value: one.id })),
+      );
     case ATTACHMENT:
       return file(field);
     default:
@@ -123,7 +136,11 @@ function file({ id }) {
     const said = chosen ? `${chosen.name} · ${formatBytes(chosen.size)}` : "Choose a file";
     replace(shown, icon(chosen ? "file" : "attach"), h("span", {}, said));
   });
-  return { input, frame: h("span", { class: "file-frame" }, input, shown), value: () => input.files[0] };
+  return {
+    input,
+    frame: h("span", { class: "file-frame" }, input, shown),
+    value: () => input.files[0],
+  };
 }
 
 /** A text box whose suggestions the bot itself gives. */
@@ -153,7 +170,8 @@ function completed(field, initial) {
         empty: "No suggestions.",
       });
     } catch {
-      if (turn === asked) picker.show({ label: option.name, entries: [], empty: "Loading options failed." });
+      if (turn === asked)
+        picker.show({ label: option.name, entries: [], empty: "Loading options failed." });
     }
   };
   input.addEventListener("focus", ask);
@@ -183,8 +201,10 @@ function check(field) {
   }
   if (option.type === INTEGER && !Number.isInteger(value)) return bad("needs a whole number.");
   if (option.type === NUMBER && Number.isNaN(value)) return bad("needs a number.");
-  if (option.min_value !== undefined && value < option.min_value) return bad(`is at least ${option.min_value}.`);
-  if (option.max_value !== undefined && value > option.max_value) return bad(`is at most ${option.max_value}.`);
+  if (option.min_value !== undefined && value < option.min_value)
+    return bad(`is at least ${option.min_value}.`);
+  if (option.max_value !== undefined && value > option.max_value)
+    return bad(`is at most ${option.max_value}.`);
   if (option.min_length !== undefined && value.length < option.min_length) {
     return bad(`needs at least ${option.min_length} characters.`);
   }

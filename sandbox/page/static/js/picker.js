@@ -32,7 +32,10 @@ export class Picker {
   show({ label, entries, empty, foot }) {
     const kept = this.isOpen ? this.entries[this.active]?.title : null;
     this.entries = entries;
-    this.active = Math.max(0, entries.findIndex((one) => one.title === kept));
+    this.active = Math.max(
+      0,
+      entries.findIndex((one) => one.title === kept),
+    );
     const list = h(
       "div",
       { class: "picker-list", role: "listbox", id: this.id, "aria-label": label },

@@ -37,8 +37,14 @@ export class Sidebar {
     const known = visibleChannels();
     replace(
       this.channels,
-      this.group("Channels", known.filter((one) => one.kind !== "dm")),
-      this.group("Direct messages", known.filter((one) => one.kind === "dm")),
+      this.group(
+        "Channels",
+        known.filter((one) => one.kind !== "dm"),
+      ),
+      this.group(
+        "Direct messages",
+        known.filter((one) => one.kind === "dm"),
+      ),
     );
     this.drawUser();
   }
@@ -54,14 +60,19 @@ export class Sidebar {
       "section",
       { class: "channel-group" },
       h("h2", {}, title),
-      h("ul", {}, [...rows, ...orphans].map((one) => h("li", {}, this.row(one)))),
+      h(
+        "ul",
+        {},
+        [...rows, ...orphans].map((one) => h("li", {}, this.row(one))),
+      ),
     );
   }
 
   row(channel) {
     const current = channel.id === state.channelId;
     const unread = state.unread.has(channel.id);
-    const name = channel.kind === "dm" ? nameOf(state.botUser ?? { name: "the bot" }) : channel.name;
+    const name =
+      channel.kind === "dm" ? nameOf(state.botUser ?? { name: "the bot" }) : channel.name;
     return h(
       "button",
       {

@@ -12,28 +12,34 @@ const PACES = [
 
 // The provider's documented errors, then what networks do to an answer.
 const FAULTS = [
-  ["Errors of the provider", [
-    ["400 invalid request", { kind: "error", code: "invalid_request" }],
-    ["401 invalid API key", { kind: "error", code: "invalid_api_key" }],
-    ["402 insufficient credits", { kind: "error", code: "insufficient_credits" }],
-    ["403 address not allowed", { kind: "error", code: "ip_not_allowed" }],
-    ["404 model not found", { kind: "error", code: "model_not_found" }],
-    ["429 rate limit", { kind: "error", code: "rate_limit_exceeded" }],
-    ["429 spend limit", { kind: "error", code: "spend_limit_exceeded" }],
-    ["500 internal error", { kind: "error", code: "internal_error" }],
-    ["503 upstream error", { kind: "error", code: "upstream_error" }],
-  ]],
-  ["Trouble on the way", [
-    ["Cut in the middle", { kind: "cut", after_events: 12 }],
-    ["Stalls in the middle", { kind: "stall", after_events: 12 }],
-    ["Malformed data", { kind: "malformed", after_events: 12 }],
-    ["Connection reset", { kind: "reset" }],
-    ["An HTML page instead", { kind: "html" }],
-    ["An error inside the stream", { kind: "error_event", after_events: 12 }],
-    ["Answer left incomplete", { kind: "incomplete", after_events: 40 }],
-    ["An empty answer", { kind: "empty" }],
-    ["No price in the answer", { kind: "no_credits_field" }],
-  ]],
+  [
+    "Errors of the provider",
+    [
+      ["400 invalid request", { kind: "error", code: "invalid_request" }],
+      ["401 invalid API key", { kind: "error", code: "invalid_api_key" }],
+      ["402 insufficient credits", { kind: "error", code: "insufficient_credits" }],
+      ["403 address not allowed", { kind: "error", code: "ip_not_allowed" }],
+      ["404 model not found", { kind: "error", code: "model_not_found" }],
+      ["429 rate limit", { kind: "error", code: "rate_limit_exceeded" }],
+      ["429 spend limit", { kind: "error", code: "spend_limit_exceeded" }],
+      ["500 internal error", { kind: "error", code: "internal_error" }],
+      ["503 upstream error", { kind: "error", code: "upstream_error" }],
+    ],
+  ],
+  [
+    "Trouble on the way",
+    [
+      ["Cut in the middle", { kind: "cut", after_events: 12 }],
+      ["Stalls in the middle", { kind: "stall", after_events: 12 }],
+      ["Malformed data", { kind: "malformed", after_events: 12 }],
+      ["Connection reset", { kind: "reset" }],
+      ["An HTML page instead", { kind: "html" }],
+      ["An error inside the stream", { kind: "error_event", after_events: 12 }],
+      ["Answer left incomplete", { kind: "incomplete", after_events: 40 }],
+      ["An empty answer", { kind: "empty" }],
+      ["No price in the answer", { kind: "no_credits_field" }],
+    ],
+  ],
 ];
 const FAULT_LIST = FAULTS.flatMap(([, entries]) => entries);
 // "Until cleared": the most that the provider takes, and more than anyone asks for by hand.
@@ -76,7 +82,12 @@ export class StatusPill {
       this.button,
       h("span", { class: `lamp lamp-${kind}`, "aria-hidden": true }),
       h("span", { class: "pill-words", role: "status" }, words),
-      trouble && h("span", { class: "tag tag-warn", title: "The provider misbehaves on purpose" }, "provider"),
+      trouble &&
+        h(
+          "span",
+          { class: "tag tag-warn", title: "The provider misbehaves on purpose" },
+          "provider",
+        ),
       icon("chevron"),
     );
     this.botLine?.replaceChildren(words);
@@ -97,7 +108,8 @@ export class StatusPill {
       const same = PACES.find(([, one]) => one.tokens_per_s === pace.tokens_per_s);
       this.pace = same?.[0] ?? "Other";
       if (!faults.length) this.armed = null;
-      else if (!this.armed) this.armed = faults.map((one) => `${one.kind} ×${one.times}`).join(", ");
+      else if (!this.armed)
+        this.armed = faults.map((one) => `${one.kind} ×${one.times}`).join(", ");
     } catch {
       // The panel says so in the line of the account.
     }
@@ -115,7 +127,8 @@ export class StatusPill {
       state.features.provider && [this.pacePart(), this.faultPart(), this.accountPart()],
     );
     this.readProvider();
-    const forget = () => (this.botLine = this.drawBotButtons = this.faultLine = this.drawPace = null);
+    const forget = () =>
+      (this.botLine = this.drawBotButtons = this.faultLine = this.drawPace = null);
     return popover(this.button, panel, { onclose: forget });
   }
 
@@ -146,13 +159,20 @@ export class StatusPill {
   pacePart() {
     const row = h("div", { class: "segments", role: "radiogroup", "aria-label": "Speed" });
     this.drawPace = () =>
-      replace(row, PACES.map(([name, pace]) => {
-        const choose = async () => {
-          if (await attempt(() => api.provider.setPace(pace))) await this.readProvider();
-        };
-        const checked = String(this.pace === name);
-        return h("button", { type: "button", role: "radio", "aria-checked": checked, onclick: choose }, name);
-      }));
+      replace(
+        row,
+        PACES.map(([name, pace]) => {
+          const choose = async () => {
+            if (await attempt(() => api.provider.setPace(pace))) await this.readProvider();
+          };
+          const checked = String(this.pace === name);
+          return h(
+            "button",
+            { type: "button", role: "radio", "aria-checked": checked, onclick: choose },
+            name,
+          );
+        }),
+      );
     this.drawPace();
     return part("Provider speed", null, row);
   }
@@ -164,9 +184,13 @@ export class StatusPill {
       "select",
       { class: "select", "aria-label": "What goes wrong" },
       FAULTS.map(([title, entries]) =>
-        h("optgroup", { label: title }, entries.map(([name]) =>
-          h("option", { value: FAULT_LIST.findIndex((one) => one[0] === name) }, name),
-        )),
+        h(
+          "optgroup",
+          { label: title },
+          entries.map(([name]) =>
+            h("option", { value: FAULT_LIST.findIndex((one) => one[0] === name) }, name),
+          ),
+        ),
       ),
     );
     const always = h("input", { type: "checkbox" });
