@@ -7,8 +7,8 @@ const WORDS = new Set(
     "and as async await break case catch class const continue def default del do elif else enum " +
     "except export extends false final finally fn for from func function global if impl import " +
     "in instanceof interface is lambda let match mod mut new nil none nonlocal not null or " +
-    "package pass private protected pub public raise return self static struct super switch this throw " +
-    "true try type typeof undefined use var void while with yield select insert update delete " +
+    "package pass private protected pub public raise return self static struct super switch " +
+    "this throw true try type typeof undefined use var void while with yield select insert update delete " +
     "where join group order by limit create table into values set"
   ).split(" "),
 );
