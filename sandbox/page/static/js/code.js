@@ -8,8 +8,8 @@ const WORDS = new Set(
     "except export extends false final finally fn for from func function global if impl import " +
     "in instanceof interface is lambda let match mod mut new nil none nonlocal not null or " +
     "package pass private protected pub public raise return self static struct super switch " +
-    "this throw true try type typeof undefined use var void while with yield select insert update " +
-    "delete where join group order by limit create table into values set"
+    "this throw true try type typeof undefined use var void while with yield select insert " +
+    "update delete where join group order by limit create table into values set"
   ).split(" "),
 );
 // Languages whose comments begin with `#`; elsewhere it may be a colour or a directive.
