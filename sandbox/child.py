@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -103,10 +105,10 @@ class Child:
 
     @staticmethod
     def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-        try:
-            process.send_signal(number)
-        except ProcessLookupError:
-            return  # it has ended in this moment
+        # Not `process.send_signal`: that polls, and so may take the exit code away from asyncio's
+        # own watcher, which then reports 255. Until that watcher has reaped it, the id is taken.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def describe(code: int) -> str:
