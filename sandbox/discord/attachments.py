@@ -47,6 +47,11 @@ class Upload:
     description: str | None = None
 
 
+def clean_filename(name: str) -> str:
+    """The name that Discord gives a file; `attachment://` refers to this one."""
+    return _UNSAFE.sub("_", name)[-FILENAME_CHARS_MAX:] or "unknown"
+
+
 def picture_size(data: bytes) -> tuple[int, int] | None:
     """Width and height of a PNG, GIF or JPEG from its header; None for anything else."""
     if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
@@ -97,7 +102,7 @@ class AttachmentStore:
         self, upload: Upload, *, attachment_id: int, channel_id: int, ephemeral: bool = False
     ) -> Attachment:
         """Store one file that `check` let pass."""
-        filename = _UNSAFE.sub("_", upload.filename)[-FILENAME_CHARS_MAX:] or "unknown"
+        filename = clean_filename(upload.filename)
         guessed = mimetypes.guess_type(filename)[0]
         size = picture_size(upload.data)
         attachment = Attachment(

@@ -59,24 +59,6 @@ def walk(components: list[Json]) -> Iterator[Json]:
                 yield from walk([component[key]])
 
 
-def with_ids(components: list[Json]) -> list[Json]:
-    """The tree with the `id` that Discord gives to each component that came without one."""
-    taken = {one["id"] for one in walk(components) if one.get("id")}
-    counter = iter(number for number in range(1, 10_000) if number not in taken)
-
-    def numbered(component: Json) -> Json:
-        copy = dict(component)
-        copy["id"] = component.get("id") or next(counter)
-        if "components" in component:
-            copy["components"] = [numbered(child) for child in component["components"]]
-        for key in ("accessory", "component"):
-            if isinstance(component.get(key), dict):
-                copy[key] = numbered(component[key])
-        return copy
-
-    return [numbered(component) for component in components]
-
-
 class ComponentCheck:
     """Walks one tree and notes every breach in `errors`."""
 

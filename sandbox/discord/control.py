@@ -30,14 +30,18 @@ BODY_BYTES_MAX: Final = 40 * 1024 * 1024
 MESSAGES_DEFAULT: Final = 50
 MESSAGES_MAX: Final = 500
 
+_LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
 
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keep other websites away from /control, and word every refusal as JSON."""
     if not request.path.startswith("/control"):
         return await handler(request)
+    # A foreign page may not post here, nor reach us by a name that it made resolve to loopback.
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    foreign = origin is not None and urlsplit(origin).netloc != request.host
+    if foreign or urlsplit(f"//{request.host}").hostname not in _LOOPBACK_NAMES:
         return web.json_response({"error": "another origin"}, status=403)
     try:
         return await handler(request)

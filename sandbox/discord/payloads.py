@@ -220,6 +220,11 @@ class Payloads:
             "max_presences": None,
             "max_members": 500_000,
             "max_video_channel_users": 25,
+            "max_stage_video_channel_users": 50,
+            "home_header": None,
+            "widget_enabled": False,
+            "widget_channel_id": None,
+            "nsfw": False,
             "incidents_data": None,
         }
 

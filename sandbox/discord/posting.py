@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox.discord.attachments import AttachmentStore, Upload
+from sandbox.discord.attachments import AttachmentStore, Upload, clean_filename
 from sandbox.discord.clock import Clock, iso
-from sandbox.discord.components import with_ids
+from sandbox.discord.component_render import rendered
+from sandbox.discord.components import walk
 from sandbox.discord.errors import FormErrors, Json
 from sandbox.discord.events import EventHub
 from sandbox.discord.gateway import Gateway
@@ -101,7 +102,9 @@ class Posting:
             ephemeral_for=draft.ephemeral_for,
         )
         self._require_uploads(body, draft.uploads)
-        message.attachments = self._stored(message, described(body, draft.uploads))
+        uploads = described(body, draft.uploads)
+        _require_files(body, {clean_filename(upload.filename) for upload in uploads})
+        message.attachments = self._stored(message, uploads)
         message.embeds = self._embeds(body.get("embeds"), message.attachments)
         message.components = self._components(body.get("components"), message.attachments)
         self._mention(message, body, draft.parse_by_default)
@@ -119,14 +122,15 @@ class Posting:
     ) -> Message:
         """Change what `body` names; the former look goes to the history."""
         self._store.check(uploads)
-        message.remember()
+        uploads = described(body, uploads)
+        attachments = message.attachments
         if "attachments" in body:
             kept = {str(one.get("id")) for one in body["attachments"] or []}
-            message.attachments = [one for one in message.attachments if str(one.id) in kept]
-        message.attachments = [
-            *message.attachments,
-            *self._stored(message, described(body, uploads)),
-        ]
+            attachments = [one for one in attachments if str(one.id) in kept]
+        names = {clean_filename(upload.filename) for upload in uploads}
+        _require_files(body, names | {one.filename for one in attachments})
+        message.remember()
+        message.attachments = [*attachments, *self._stored(message, uploads)]
         if "content" in body:
             message.content = body["content"] or ""
         if "embeds" in body:
@@ -329,17 +333,17 @@ class Posting:
         return made
 
     def _components(self, components: Any, attachments: list[Attachment]) -> list[Json]:
-        def resolved(value: Any) -> Any:
-            if isinstance(value, list):
-                return [resolved(one) for one in value]
-            if not isinstance(value, dict):
-                return value
-            if str(value.get("url", "")).startswith("attachment://"):
-                return self._media(value, attachments)
-            return {key: resolved(one) for key, one in value.items()}
+        def resolve(media: Json) -> Json:
+            found = self._media(media, attachments)
+            return {
+                "id": str(self._world.new_id()),
+                "proxy_url": found["url"],
+                "width": None,
+                "height": None,
+                "content_type": None,
+            } | found
 
-        made: list[Json] = resolved(with_ids(components or []))
-        return made
+        return rendered(components or [], resolve)
 
     def _media(self, media: Json, attachments: list[Attachment]) -> Json:
         name = str(media.get("url", "")).removeprefix("attachment://")
@@ -352,9 +356,24 @@ class Posting:
                     "content_type": one.content_type,
                     "width": one.width,
                     "height": one.height,
-                    "attachment_id": str(one.id),
                 }
         return media
+
+
+def _require_files(body: Json, names: set[str]) -> None:
+    """50035 when a component refers to a file that is not there."""
+    errors = FormErrors()
+    for one in walk(body.get("components") or []):
+        for place in (one, *(one.get("items") or [])):
+            media = place.get("file") or place.get("media") or {}
+            url = str(media.get("url", ""))
+            if url.startswith("attachment://") and url.removeprefix("attachment://") not in names:
+                errors.add(
+                    ("components",),
+                    "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT_NOT_FOUND",
+                    "The referenced attachment was not found.",
+                )
+    errors.raise_if_any()
 
 
 def _texts(components: list[Json]) -> list[str]:

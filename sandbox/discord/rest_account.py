@@ -77,6 +77,9 @@ def application_object(core: Core) -> Json:
         "bot_require_code_grant": False,
         "verify_key": "0" * 64,
         "flags": core.gateway.application_flags,
+        "flags_new": str(core.gateway.application_flags),
+        "explicit_content_filter": 0,
+        "eligible_oauth2_scopes": [],
         "owner": core.payloads.user(world.users[world.guild.owner_id]),
         "team": None,
         "redirect_uris": [],
@@ -85,6 +88,7 @@ def application_object(core: Core) -> Json:
         "integration_types_config": {"0": {}},
         "approximate_guild_count": 1,
         "approximate_user_install_count": 0,
+        "approximate_user_authorization_count": 0,
         "event_webhooks_status": 1,
     }
 

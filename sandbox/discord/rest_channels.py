@@ -144,7 +144,11 @@ def active_threads(core: Core, call: Call) -> Reply:
         if bot_id in one.thread_member_ids
     ]
     return Reply(
-        body={"threads": [core.payloads.thread(one) for one in threads], "members": members}
+        body={
+            "threads": [core.payloads.thread(one) for one in threads],
+            "members": members,
+            "has_more": False,
+        }
     )
 
 

@@ -74,7 +74,17 @@ async def _walk(lab: Lab) -> list[tuple[str, str, int, Any]]:
     sent = await ask("POST", messages, told)
     await ask("PATCH", f"{messages}/{sent['id']}", {"content": "hello", "embeds": [{"title": "t"}]})
     button = {"type": 2, "style": 1, "label": "B", "custom_id": "b"}
-    layout = [{"type": 17, "components": [{"type": 1, "components": [button]}]}]
+    select = {"type": 3, "custom_id": "s", "options": [{"label": "A", "value": "a"}]}
+    media = {"url": "https://example.org/a.png"}
+    text = {"type": 10, "content": "words"}
+    inside = [
+        {"type": 1, "components": [button]},
+        {"type": 1, "components": [select]},
+        {"type": 9, "components": [text], "accessory": {"type": 11, "media": media}},
+        {"type": 12, "items": [{"media": media}]},
+        {"type": 14},
+    ]
+    layout = [{"type": 17, "components": inside}]
     await ask("POST", messages, {"flags": 1 << 15, "components": layout})
     await ask("GET", f"{messages}/{asked_id}")
     await ask("GET", messages)

@@ -135,11 +135,15 @@ async def test_registering_commands_and_new_channels_are_told() -> None:
 
 
 async def test_another_website_cannot_use_the_control_surface() -> None:
-    """A foreign Origin is refused, one's own is fine."""
+    """A foreign Origin is refused, and a foreign name for loopback; one's own is fine."""
     async with running_lab() as lab:
         url = f"{lab.sandbox.base_url}/control/state"
-        for origin, status in (("http://evil.example", 403), (lab.sandbox.base_url, 200)):
-            async with lab.http.get(url, headers={"Origin": origin}) as response:
+        for headers, status in (
+            ({"Origin": "http://evil.example"}, 403),
+            ({"Host": "evil.example", "Origin": "http://evil.example"}, 403),
+            ({"Origin": lab.sandbox.base_url}, 200),
+        ):
+            async with lab.http.get(url, headers=headers) as response:
                 assert response.status == status
 
 

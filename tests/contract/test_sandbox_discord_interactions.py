@@ -179,7 +179,9 @@ async def test_a_modal_is_shown_filled_in_and_submitted() -> None:
 
     class Form(ui.Modal, title="Tell us"):
         short: ui.TextInput[ui.Modal] = ui.TextInput(label="Name", custom_id="name", max_length=10)
-        long = ui.Label(text="Story", component=ui.TextInput(custom_id="story", required=False))
+        long: ui.Label[ui.Modal] = ui.Label(
+            text="Story", component=ui.TextInput(custom_id="story", required=False)
+        )
 
         async def on_submit(self, interaction: discord.Interaction) -> None:
             story = self.long.component

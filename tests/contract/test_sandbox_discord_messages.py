@@ -305,6 +305,26 @@ async def test_a_layout_view_is_accepted_and_its_limits_hold() -> None:
             assert (status, answer["code"]) == (400, 50035)
 
 
+async def test_a_file_component_shows_the_uploaded_file() -> None:
+    """`attachment://` becomes the signed address; a name without a file is refused."""
+    async with running_lab() as lab, Robot().online(lab) as robot:
+        view = ui.LayoutView()
+        view.add_item(ui.File("attachment://notes.txt"))
+        view.add_item(ui.MediaGallery(discord.MediaGalleryItem("attachment://notes.txt")))
+        sent = await robot.general().send(
+            view=view, file=discord.File(io.BytesIO(b"notes"), "notes.txt")
+        )
+        shown = (await lab.read())[-1]["components"]
+        assert shown[0]["name"] == "notes.txt"
+        for url in (shown[0]["file"]["url"], shown[1]["items"][0]["media"]["url"]):
+            async with lab.http.get(url) as response:
+                assert await response.read() == b"notes"
+        await sent.edit(view=view)
+        with pytest.raises(discord.HTTPException) as caught:
+            await robot.general().send(view=view)
+        assert caught.value.code == 50035
+
+
 async def test_threads_are_made_and_written_in() -> None:
     """From a message and without one; messages arrive in the thread."""
     async with running_lab() as lab, Robot().online(lab) as robot:
