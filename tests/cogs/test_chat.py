@@ -10,7 +10,7 @@ from bot.discordio.render import width
 from bot.errors import ContentRefused, StreamCut
 from bot.providers.base import Searching
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
-from tests.cogs.town import Inhabited, Town, has_button, words
+from tests.cogs.town import USERS, Inhabited, Town, has_button, words
 
 SEND_MESSAGES = 1 << 11
 READ_HISTORY = 1 << 16
@@ -92,6 +92,30 @@ async def test_a_reply_to_the_bot_continues_the_conversation(town: Town) -> None
 
     assert "name an animal" in str(town.model.requests[1].items)
     assert "A cat." in str(town.model.requests[1].items)
+
+
+async def test_a_reply_whose_words_discord_hides_is_explained(town: Town) -> None:
+    """Without the privileged intent a reply with its @ switched off arrives empty."""
+    town.model.says("A cat.")
+    await town.say("mira", "{bot} name an animal")
+    (first,) = await town.finished()
+    body = {"content": "why?", "allowed_mentions": {"parse": [], "replied_user": False}}
+    town.write_raw("mira", body, reply_to=first["id"])
+
+    found = await town.finished(2)
+    assert "leave the @ of the reply switched on" in words(found[1])
+    assert len(town.model.requests) == 1
+
+
+async def test_another_bot_is_never_answered(town: Town) -> None:
+    """Two bots would talk for ever (ask 27)."""
+    town.sandbox.world.users[USERS["tom"]].bot = True
+    await town.say("tom", "{bot} hello")
+    town.model.says("Hello Mira.")
+    await town.say("mira", "{bot} hello")
+
+    (answer,) = await town.finished()
+    assert "Hello Mira." in answer["content"]
 
 
 async def test_a_quoted_message_goes_along_with_the_question(town: Town) -> None:

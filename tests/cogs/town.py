@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestServer
@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.catalogue.loader import load
 from bot.chat.service import ChatService
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock
 from bot.credits.service import CreditsService
 from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
@@ -30,8 +30,11 @@ from bot.providers.base import (
     TextDelta,
     Usage,
 )
+from sandbox.discord.faults import parse_fault
+from sandbox.discord.posting import Draft
 from sandbox.discord.seed import BOT_ID, GENERAL_ID, GUILD_ID, MIRA_ID, OLIVE_ID, SAM_ID, TOM_ID
 from sandbox.discord.server import DiscordSandbox
+from sandbox.discord.world import MessageType
 from storage.inline import InlineDatabase
 from storage.types import UCR_PER_CREDIT, Allowance
 
@@ -79,6 +82,17 @@ class Model:
         return self
 
 
+class EagerClock(SystemClock):
+    """The real time, but nobody waits for it."""
+
+    def __init__(self) -> None:
+        self.slept_s: list[float] = []
+
+    async def sleep(self, delay_s: float) -> None:
+        self.slept_s.append(delay_s)
+        await asyncio.sleep(0)
+
+
 class Town:
     """A guild with the bot in it, and hands to use it like a member."""
 
@@ -110,15 +124,38 @@ class Town:
             body["reply_to"] = reply_to
         return str((await self.call("POST", "messages", body))["message_id"])
 
-    async def use(self, user: str, name: str, *, channel: int = GENERAL_ID, **options: Json) -> str:
+    def write_raw(self, user: str, body: Json, *, reply_to: str) -> None:
+        """Write a reply with fields that the control surface does not offer."""
+        self.sandbox.core.posting.create(
+            Draft(
+                author_id=USERS[user],
+                channel_id=GENERAL_ID,
+                body=body,
+                reference=(GENERAL_ID, int(reply_to)),
+                type=MessageType.REPLY,
+            )
+        )
+
+    async def use(
+        self, user: str, command: str, *, channel: int = GENERAL_ID, **options: Json
+    ) -> str:
         """Use a slash command; the interaction's id."""
         body = {
             "user_id": str(USERS[user]),
             "channel_id": str(channel),
-            "name": name,
+            "name": command,
             "options": options,
+            "override": True,  # staff may have shown the command to everybody
         }
         return str((await self.call("POST", "commands", body))["interaction_id"])
+
+    async def card(self, user: str, command: str, **options: Json) -> Json:
+        """Use a command and wait for its answer."""
+        interaction_id = await self.use(user, command, **options)
+        told = await self.settled(interaction_id)
+        assert told["state"] == "answered", told
+        shown = await self.messages(channel=options.get("channel", GENERAL_ID), user=user)
+        return next(one for one in shown if one["id"] == told["message_id"])
 
     async def press(self, user: str, message: Json) -> str:
         """Press the first button under a message; the interaction's id."""
@@ -216,8 +253,19 @@ def is_finished(message: Json) -> bool:
 class Inhabited:
     """Starts and stops a town."""
 
-    def __init__(self, *, allowance_credits: int = 20, demo: bool = False) -> None:
-        self.sandbox = DiscordSandbox()
+    def __init__(
+        self,
+        *,
+        allowance_credits: int = 20,
+        demo: bool = False,
+        clock: Clock | None = None,
+        sandbox: DiscordSandbox | None = None,
+        faults: Sequence[Json] = (),
+    ) -> None:
+        self.sandbox = sandbox or DiscordSandbox()
+        for fault in faults:
+            self.sandbox.core.faults.add(parse_fault(fault))
+        self.clock = clock or SystemClock()
         self.model = Model()
         self.database = InlineDatabase()
         self._demo = demo
@@ -225,7 +273,7 @@ class Inhabited:
         self.catalogue: Catalogue = load(None)
 
     def services(self) -> Services:
-        clock = SystemClock()
+        clock = self.clock
         return Services(
             chat=ChatService(
                 database=self.database,
@@ -246,25 +294,31 @@ class Inhabited:
             demo=self._demo,
         )
 
-    def client(self) -> AtelierBot:
-        memory = StoredCommandMemory(self.database, SystemClock())
-        return AtelierBot(services=self.services(), memory=memory)
+    def client(self, *, message_content: bool = False) -> AtelierBot:
+        """A client of its own, on the same books."""
+        memory = StoredCommandMemory(self.database, self.clock)
+        return AtelierBot(services=self.services(), memory=memory, message_content=message_content)
 
     @asynccontextmanager
-    async def open(self: Self) -> AsyncGenerator[Town]:
-        """The town, with the bot online."""
+    async def served(self) -> AsyncGenerator[None]:
+        """Discord alone, and our client pointed at it."""
         async with TestServer(self.sandbox.app) as server:
             self.sandbox.base_url = str(server.make_url("")).rstrip("/")
             endpoints.use_api(self.sandbox.api_url)
-            async with self.client() as bot, aiohttp.ClientSession() as http:
-                running = asyncio.create_task(bot.start(self.sandbox.token))
-                town = Town(self.sandbox, bot, self.model, http)
-                await _arrival(bot, running)
-                yield town
-                await bot.services.chat.close()
-                await bot.close()
-                await running
+            yield
         await self.database.close()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Town]:
+        """The town, with the bot online."""
+        async with self.served(), self.client() as bot, aiohttp.ClientSession() as http:
+            running = asyncio.create_task(bot.start(self.sandbox.token))
+            town = Town(self.sandbox, bot, self.model, http)
+            await _arrival(bot, running)
+            yield town
+            await bot.services.chat.close()
+            await bot.close()
+            await running
 
 
 async def _arrival(bot: AtelierBot, running: asyncio.Task[None]) -> None:

@@ -1,0 +1,178 @@
+"""The client: start, refusal, restart, and the one error hook."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import unused_port
+
+from bot.discordio import endpoints
+from bot.discordio.client import EXTENSIONS
+from bot.errors import DiscordRefused, DiscordUnreachable
+from sandbox.discord.faults import parse_fault
+from sandbox.discord.gateway import GatewayOptions
+from sandbox.discord.seed import GENERAL_ID
+from sandbox.discord.server import TOKEN, DiscordSandbox
+from storage.types import OpenTurn
+from tests.cogs.town import EagerClock, Inhabited, Town, has_button, words
+
+
+async def test_commands_are_registered_once_while_they_stay_the_same() -> None:
+    """Ask 53: a second start of the same version asks Discord for nothing."""
+    inhabited = Inhabited()
+    async with inhabited.open() as town:
+        async with inhabited.client() as again:
+            await again.login(TOKEN)
+        assert [one["method"] for one in await town.requests()].count("PUT") == 1
+
+
+async def test_the_bot_asks_for_the_least(town: Town) -> None:
+    """No privileged intent without the setting, no member list, no mention."""
+    intents = town.bot.intents
+    assert not intents.message_content
+    assert not intents.members
+    assert not intents.presences
+    assert town.bot.allowed_mentions is not None
+    assert town.bot.allowed_mentions.to_dict()["parse"] == []
+    assert set(town.bot.extensions) == set(EXTENSIONS)
+
+
+async def test_a_refused_token_ends_the_start() -> None:
+    """F-88: only the operator can help."""
+    inhabited = Inhabited()
+    async with inhabited.served(), inhabited.client() as bot:
+        with pytest.raises(DiscordRefused) as refused:
+            await bot.start("wrong")
+    assert refused.value.close_code is None
+
+
+async def test_a_refused_intent_ends_the_start_with_its_code() -> None:
+    """F-82: close code 4014 is final."""
+    options = GatewayOptions(token=TOKEN, privileged_intents=0)
+    inhabited = Inhabited(sandbox=DiscordSandbox(options=options))
+    async with inhabited.served(), inhabited.client(message_content=True) as bot:
+        with pytest.raises(DiscordRefused) as refused:
+            await bot.start(TOKEN)
+    assert refused.value.close_code == 4014
+
+
+async def test_a_token_reset_while_connected_ends_the_run_with_its_code() -> None:
+    """F-82: close code 4004 is final, too."""
+    inhabited = Inhabited()
+    async with inhabited.served(), inhabited.client() as bot:
+        running = asyncio.create_task(bot.start(TOKEN))
+        await bot.wait_for("connect")
+        await inhabited.sandbox.core.gateway.close_all(code=4004, resumable=False)
+        with pytest.raises(DiscordRefused) as refused:
+            await running
+    assert refused.value.close_code == 4004
+
+
+async def test_an_unreachable_discord_is_tried_again_for_minutes() -> None:
+    """A network that comes up after the bot does no harm; nothing was identified."""
+    clock = EagerClock()
+    inhabited = Inhabited(clock=clock)
+    endpoints.use_api(f"http://127.0.0.1:{unused_port()}/api/v10")
+    async with inhabited.client() as bot:
+        with pytest.raises(DiscordUnreachable):
+            await bot.start(TOKEN)
+    assert sum(clock.slept_s) > 200
+    await inhabited.database.close()
+
+
+async def test_a_discord_that_comes_back_is_joined() -> None:
+    """The first login fails, the second works, and nothing is loaded twice."""
+    fault = {"method": "GET", "path_regex": "/gateway/bot$", "status": 503, "times": 1}
+    async with Inhabited(clock=EagerClock(), faults=[fault]).open() as town:
+        assert town.bot.user is not None
+
+
+async def test_few_session_starts_are_waited_for() -> None:
+    """S-9: below fifty the bot waits for the reset before it identifies."""
+    clock = EagerClock()
+    inhabited = Inhabited(clock=clock)
+    async with inhabited.served(), inhabited.client() as bot:
+        limit = {"total": 1000, "remaining": 12, "reset_after": 61_000, "max_concurrency": 1}
+        url = inhabited.sandbox.base_url.replace("http", "ws") + "/gateway"
+        body = {"url": url, "shards": 1, "session_start_limit": limit}
+        order = {"method": "GET", "path_regex": "/gateway/bot$", "status": 200, "body": body}
+        inhabited.sandbox.core.faults.add(parse_fault(order))
+        running = asyncio.create_task(bot.start(TOKEN))
+        await bot.wait_for("connect")
+        await bot.close()
+        await running
+    assert 61.0 in clock.slept_s
+
+
+async def test_an_old_stop_button_says_that_the_answer_is_over(town: Town) -> None:
+    """Custom ids outlive a restart; the button goes away when it is pressed."""
+    more = asyncio.Event()
+    town.model.says("One", then=more)
+    await town.say("mira", "{bot} count")
+    (draft,) = await town.until(lambda found: bool(found) and has_button(found[0]))
+    fresh = Inhabited()
+    town.bot.services = fresh.services()  # as after a restart: nobody knows of the turn
+
+    await town.settled(await town.press("mira", draft))
+    found = await town.until(lambda all_: len(all_) == 2)
+    assert "Already over" in words(found[1])
+    assert not has_button(found[0])
+    more.set()
+    await fresh.database.close()
+
+
+async def test_after_a_restart_the_unfinished_answer_gets_its_end(town: Town) -> None:
+    """What was shown stays; the notice says that nothing was charged."""
+    more = asyncio.Event()
+    town.model.says("Half an answer", then=more)
+    asked = await town.say("mira", "{bot} hello")
+    (draft,) = await town.until(lambda found: bool(found) and has_button(found[0]))
+
+    turn = OpenTurn(
+        reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=int(draft["id"])
+    )
+    await town.bot.tell_interrupted([turn])
+    (told,) = await town.finished()
+    assert told["content"].startswith("Half an answer\n**Restarting**")
+    assert "not charged" in told["content"]
+    more.set()
+
+
+async def test_after_a_restart_a_question_without_an_answer_gets_one(town: Town) -> None:
+    """The notice replies to it; one for a channel that is gone harms nobody."""
+    asked = await town.say("mira", "hello?")
+    lost = OpenTurn(reference="m:1", channel_id=1, author_id=1, message_id=2)
+    turn = OpenTurn(reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=None)
+    await town.bot.tell_interrupted([lost, turn])
+
+    (told,) = await town.finished()
+    assert told["message_reference"]["message_id"] == asked
+    assert "Restarting" in words(told)
+
+
+async def test_a_bug_becomes_one_message_with_a_reference(town: Town) -> None:
+    """Never a stack trace, never silence."""
+    cog: Any = town.bot.get_cog("Chat")
+    cog._desk = None  # the bug
+    await town.say("mira", "{bot} hello")
+    (notice,) = await town.finished()
+    assert "That was my mistake" in words(notice)
+    assert "not charged · ref " in words(notice)
+    assert "Attribute" not in words(notice)
+
+
+async def test_a_stale_command_is_explained(town: Town) -> None:
+    """Discord may offer a command that this version no longer has."""
+    town.bot.tree.remove_command("help")
+    card = await town.card("mira", "help")
+    assert "An old command" in words(card)
+
+
+async def test_a_notice_that_cannot_be_shown_is_only_logged(town: Town) -> None:
+    """The hook never raises."""
+    await town.fault(method="POST", path_regex="/callback", status=404, times=1)
+    told = await town.settled(await town.use("tom", "forget"))
+    assert told["state"] == "failed"
+    assert "What I can do" in words(await town.card("tom", "help"))

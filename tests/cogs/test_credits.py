@@ -1,0 +1,109 @@
+"""`/credits`, `/quota` and `/help` in a simulated Discord."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.discord.seed import BOT_ID, MIRA_ID, OLIVE_ID, SAM_ID, TOM_ID
+from tests.cogs.town import Town, words
+
+CONTAINER = 17
+
+
+async def test_the_balance_is_a_private_card(town: Town) -> None:
+    """Heading, what can be spent, when there is more."""
+    card = await town.card("mira", "credits balance")
+
+    assert card["ephemeral_for"] == str(MIRA_ID)
+    assert card["components"][0]["type"] == CONTAINER
+    assert "### Your credits\n**20** to spend\nThe next allowance comes <t:" in words(card)
+
+
+async def test_the_history_names_who_and_why(town: Town) -> None:
+    """Spending appears once, with what it cost; staff entries with actor and reason."""
+    town.model.says("Hi.")
+    await town.say("mira", "{bot} hello")
+    await town.finished()
+    await town.card("sam", "quota grant", member=str(MIRA_ID), amount=5, reason="for *helping*")
+
+    shown = words(await town.card("mira", "credits history"))
+    assert f"**+5** Granted by <@{SAM_ID}>: for \\*helping\\*" in shown
+    assert "**−0.08** Answer" in shown
+    assert "**+20** Daily allowance" in shown
+
+
+async def test_an_empty_history_says_so(town: Town) -> None:
+    """Before anything happened."""
+    assert "Nothing yet." in words(await town.card("tom", "credits history"))
+
+
+async def test_prices_are_exact(town: Town) -> None:
+    """Per million tokens, and of an everyday answer."""
+    shown = words(await town.card("mira", "credits prices"))
+
+    assert "**GPT-5.4**" in shown
+    assert "300 read, 1,800 written" in shown
+
+
+async def test_staff_grant_take_and_set(town: Town) -> None:
+    """Each confirmation names the new balance, to the staff member alone."""
+    granted = await town.card("sam", "quota grant", member=str(TOM_ID), amount=1000, reason="x")
+    assert f"1,000 credits given to <@{TOM_ID}>\nSpendable now: **1,020**" in words(granted)
+    assert granted["ephemeral_for"] == str(SAM_ID)
+
+    taken = await town.card("sam", "quota take", member=str(TOM_ID), amount=20, reason="x")
+    assert f"20 credits taken from <@{TOM_ID}>\nSpendable now: **1,000**" in words(taken)
+
+    changed = await town.card("sam", "quota set", member=str(TOM_ID), amount=0, reason="x")
+    assert f"<@{TOM_ID}> can now spend 0 credits\nSpendable now: **0**" in words(changed)
+
+
+async def test_more_than_there_is_cannot_be_taken(town: Town) -> None:
+    """The refusal says what there is."""
+    refused = await town.card("sam", "quota take", member=str(TOM_ID), amount=21, reason="x")
+
+    assert "Not enough credits" in words(refused)
+
+
+@pytest.mark.parametrize(
+    ("user", "member", "told"),
+    [
+        ("tom", MIRA_ID, "*Manage Server*"),
+        ("sam", SAM_ID, "Staff cannot change their own credits"),
+        ("sam", BOT_ID, "That user is a bot"),
+    ],
+)
+async def test_who_may_not_or_cannot_is_told_why(
+    town: Town, user: str, member: int, told: str
+) -> None:
+    """F-142: the permission is checked in code each time, own credits are off limits."""
+    grant = town.bot.tree.get_command("quota")
+    assert grant is not None
+    refused = await town.card(user, "quota grant", member=str(member), amount=5, reason="x")
+
+    assert told in words(refused)
+    assert "not charged" in words(refused)
+
+
+async def test_the_owner_may_change_their_own_credits(town: Town) -> None:
+    """There is nobody above them."""
+    done = await town.card("olive", "quota grant", member=str(OLIVE_ID), amount=5, reason="x")
+
+    assert "Spendable now: **25**" in words(done)
+
+
+async def test_a_user_from_elsewhere_gets_nothing(town: Town) -> None:
+    """F-142: Discord lets staff name anybody by id."""
+    del town.sandbox.world.members[TOM_ID]
+    refused = await town.card("sam", "quota grant", member=str(TOM_ID), amount=5, reason="x")
+
+    assert "not in this server" in words(refused)
+
+
+async def test_help_lists_every_command(town: Town) -> None:
+    """Each with its description, read from the tree itself."""
+    shown = words(await town.card("mira", "help"))
+
+    for command in town.bot.tree.walk_commands():
+        assert f"/{command.qualified_name}" in shown
+        assert command.description in shown or command.qualified_name in {"credits", "quota"}
