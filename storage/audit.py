@@ -7,9 +7,8 @@ it is for a file that was edited by hand, restored in parts, or damaged without 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, or_, select
+from sqlalchemy import Column, Connection, Subquery, and_, bindparam, case, func, or_, select
 
 from storage.books import GENESIS, Move, digest
 from storage.schema import accounts, entries, hold_parts, holds, journal
@@ -32,55 +31,61 @@ def audit(connection: Connection) -> tuple[str, ...]:
     )
 
 
-def _rows(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(statement.limit(FACTS_MAX)).mappings()]
+# --- I-1: each balance is the sum of its entries, and all balances together are nothing ----------
+
+
+def _sums(side: Column[int]) -> Subquery:
+    return (
+        select(side.label("id"), func.sum(entries.c.amount_ucr).label("total_ucr"))
+        .group_by(side)
+        .subquery()
+    )
+
+
+_INTO = _sums(entries.c.to_account_id)
+_OUT = _sums(entries.c.from_account_id)
+_BOOKED = func.coalesce(_INTO.c.total_ucr, 0) - func.coalesce(_OUT.c.total_ucr, 0)
+_UNBALANCED = (
+    select(accounts.c.id, accounts.c.balance_ucr, _BOOKED.label("booked_ucr"))
+    .outerjoin(_INTO, _INTO.c.id == accounts.c.id)
+    .outerjoin(_OUT, _OUT.c.id == accounts.c.id)
+    .where(accounts.c.balance_ucr != _BOOKED)
+    .limit(FACTS_MAX)
+)
+_TOTAL = select(func.sum(accounts.c.balance_ucr))
 
 
 def _balances(connection: Connection) -> Iterator[str]:
-    """I-1: each balance is the sum of its entries, and all balances together are nothing."""
-    into = (
-        select(entries.c.to_account_id.label("id"), func.sum(entries.c.amount_ucr).label("sum"))
-        .group_by(entries.c.to_account_id)
-        .subquery()
-    )
-    out = (
-        select(entries.c.from_account_id.label("id"), func.sum(entries.c.amount_ucr).label("sum"))
-        .group_by(entries.c.from_account_id)
-        .subquery()
-    )
-    booked = func.coalesce(into.c["sum"], 0) - func.coalesce(out.c["sum"], 0)
-    statement = (
-        select(accounts.c.id, accounts.c.balance_ucr, booked.label("booked_ucr"))
-        .outerjoin(into, into.c.id == accounts.c.id)
-        .outerjoin(out, out.c.id == accounts.c.id)
-        .where(accounts.c.balance_ucr != booked)
-    )
-    for row in _rows(connection, statement):
-        yield f"I-1 account {row['id']}: {row['balance_ucr']} stored, {row['booked_ucr']} booked"
-    total = connection.execute(select(func.sum(accounts.c.balance_ucr))).scalar_one()
+    for row in connection.execute(_UNBALANCED):
+        yield f"I-1 account {row.id}: {row.balance_ucr} stored, {row.booked_ucr} booked"
+    total = connection.execute(_TOTAL).scalar_one()
     if total != 0:
         yield f"I-1 all accounts: {total} in sum"
 
 
-def _chain(connection: Connection) -> Iterator[str]:
-    """I-2: entries are numbered without a gap and each digest follows from the one before."""
-    link, last = GENESIS, 0
-    statement = (
-        select(
-            entries.c.id,
-            entries.c.from_account_id,
-            entries.c.to_account_id,
-            entries.c.amount_ucr,
-            entries.c.digest,
-            journal.c.kind,
-            journal.c.hold_id,
-            journal.c.at_us,
-        )
-        .join(journal, journal.c.id == entries.c.journal_id)
-        .order_by(entries.c.id)
-        .limit(PAGE_ROWS)
+# --- I-2: entries are numbered without a gap, each digest follows from the one before -------------
+
+_PAGE = (
+    select(
+        entries.c.id,
+        entries.c.from_account_id,
+        entries.c.to_account_id,
+        entries.c.amount_ucr,
+        entries.c.digest,
+        journal.c.kind,
+        journal.c.hold_id,
+        journal.c.at_us,
     )
-    while page := connection.execute(statement.where(entries.c.id > last)).all():
+    .join(journal, journal.c.id == entries.c.journal_id)
+    .where(entries.c.id > bindparam("last"))
+    .order_by(entries.c.id)
+    .limit(bindparam("page_rows"))
+)
+
+
+def _chain(connection: Connection) -> Iterator[str]:
+    link, last = GENESIS, 0
+    while page := connection.execute(_PAGE, {"last": last, "page_rows": PAGE_ROWS}).all():
         for row in page:
             move = Move(
                 from_account_id=row.from_account_id,
@@ -104,77 +109,96 @@ def _chain(connection: Connection) -> Iterator[str]:
             link, last = row.digest, row.id
 
 
+# --- I-3: only the issuer may be below zero --------------------------------------------------------
+
+_NEGATIVE = (
+    select(accounts.c.id, accounts.c.kind, accounts.c.balance_ucr)
+    .where(accounts.c.balance_ucr < 0, accounts.c.kind != "issuer")
+    .limit(FACTS_MAX)
+)
+
+
 def _negatives(connection: Connection) -> Iterator[str]:
-    """I-3: only the issuer may be below zero."""
-    statement = select(accounts.c.id, accounts.c.kind, accounts.c.balance_ucr).where(
-        accounts.c.balance_ucr < 0, accounts.c.kind != "issuer"
-    )
-    for row in _rows(connection, statement):
-        yield f"I-3 account {row['id']} ({row['kind']}): {row['balance_ucr']}"
+    for row in connection.execute(_NEGATIVE):
+        yield f"I-3 account {row.id} ({row.kind}): {row.balance_ucr}"
+
+
+# --- I-4: a bucket holds what open holds took from it; a hold is the sum of its parts --------------
+
+_OPEN_PARTS = (
+    select(hold_parts.c.bucket_id, func.sum(hold_parts.c.amount_ucr).label("total_ucr"))
+    .join(holds, holds.c.id == hold_parts.c.hold_id)
+    .where(holds.c.state == HoldState.OPEN)
+    .group_by(hold_parts.c.bucket_id)
+    .subquery()
+)
+_TAKEN = func.coalesce(_OPEN_PARTS.c.total_ucr, 0)
+_MISHELD = (
+    select(accounts.c.bucket_id, accounts.c.balance_ucr, _TAKEN.label("taken_ucr"))
+    .outerjoin(_OPEN_PARTS, _OPEN_PARTS.c.bucket_id == accounts.c.bucket_id)
+    .where(accounts.c.kind == "held", accounts.c.balance_ucr != _TAKEN)
+    .limit(FACTS_MAX)
+)
+_PARTS = func.coalesce(func.sum(hold_parts.c.amount_ucr), 0)
+_MISPARTED = (
+    select(holds.c.id, holds.c.amount_ucr, _PARTS.label("parts_ucr"))
+    .outerjoin(hold_parts, hold_parts.c.hold_id == holds.c.id)
+    .group_by(holds.c.id, holds.c.amount_ucr)
+    .having(holds.c.amount_ucr != _PARTS)
+    .limit(FACTS_MAX)
+)
 
 
 def _held(connection: Connection) -> Iterator[str]:
-    """I-4: what a bucket holds is what open holds took from it; a hold is the sum of its parts."""
-    open_parts = (
-        select(hold_parts.c.bucket_id, func.sum(hold_parts.c.amount_ucr).label("sum"))
-        .join(holds, holds.c.id == hold_parts.c.hold_id)
-        .where(holds.c.state == HoldState.OPEN)
-        .group_by(hold_parts.c.bucket_id)
-        .subquery()
+    for row in connection.execute(_MISHELD):
+        yield f"I-4 bucket {row.bucket_id}: {row.balance_ucr} held, {row.taken_ucr} taken"
+    for hold in connection.execute(_MISPARTED):
+        yield f"I-4 hold {hold.id}: {hold.amount_ucr} in all, {hold.parts_ucr} in parts"
+
+
+# --- I-5: one beginning, at most one end, the one that the state says; nothing lost between --------
+
+_BEGUN = func.coalesce(func.sum(case((journal.c.kind == "hold", 1), else_=0)), 0)
+_SETTLED = func.coalesce(func.sum(case((journal.c.kind == "settle", 1), else_=0)), 0)
+_VOIDED = func.coalesce(func.sum(case((journal.c.kind == "void", 1), else_=0)), 0)
+_DELTA = func.coalesce(func.sum(journal.c.delta_ucr), 0)
+_MISENDED = (
+    select(
+        holds.c.id,
+        holds.c.state,
+        _BEGUN.label("begun"),
+        _SETTLED.label("settled"),
+        _VOIDED.label("voided"),
+        _DELTA.label("delta_ucr"),
     )
-    taken = func.coalesce(open_parts.c["sum"], 0)
-    statement = (
-        select(accounts.c.bucket_id, accounts.c.balance_ucr, taken.label("taken_ucr"))
-        .outerjoin(open_parts, open_parts.c.bucket_id == accounts.c.bucket_id)
-        .where(accounts.c.kind == "held", accounts.c.balance_ucr != taken)
+    .outerjoin(journal, journal.c.hold_id == holds.c.id)
+    .group_by(
+        holds.c.id,
+        holds.c.state,
+        holds.c.amount_ucr,
+        holds.c.charged_ucr,
+        holds.c.returned_ucr,
     )
-    for row in _rows(connection, statement):
-        yield f"I-4 bucket {row['bucket_id']}: {row['balance_ucr']} held, {row['taken_ucr']} taken"
-    parts = func.coalesce(func.sum(hold_parts.c.amount_ucr), 0)
-    sums = (
-        select(holds.c.id, holds.c.amount_ucr, parts.label("parts_ucr"))
-        .outerjoin(hold_parts, hold_parts.c.hold_id == holds.c.id)
-        .group_by(holds.c.id, holds.c.amount_ucr)
-        .having(holds.c.amount_ucr != parts)
+    .having(
+        or_(
+            _BEGUN != 1,
+            case((holds.c.state == HoldState.SETTLED, 1), else_=0) != _SETTLED,
+            case((holds.c.state == HoldState.VOIDED, 1), else_=0) != _VOIDED,
+            -func.coalesce(holds.c.charged_ucr, 0) != _DELTA,
+            and_(
+                holds.c.state != HoldState.OPEN,
+                holds.c.amount_ucr
+                != func.coalesce(holds.c.charged_ucr, -1) + func.coalesce(holds.c.returned_ucr, -1),
+            ),
+        )
     )
-    for row in _rows(connection, sums):
-        yield f"I-4 hold {row['id']}: {row['amount_ucr']} in all, {row['parts_ucr']} in parts"
+    .limit(FACTS_MAX)
+)
 
 
 def _outcomes(connection: Connection) -> Iterator[str]:
-    """I-5: one beginning, at most one end and the one its state says; nothing lost between."""
-    begun = func.coalesce(func.sum(case((journal.c.kind == "hold", 1), else_=0)), 0)
-    settled = func.coalesce(func.sum(case((journal.c.kind == "settle", 1), else_=0)), 0)
-    voided = func.coalesce(func.sum(case((journal.c.kind == "void", 1), else_=0)), 0)
-    paid = func.coalesce(func.sum(journal.c.delta_ucr), 0)
-    statement = (
-        select(
-            holds.c.id,
-            holds.c.state,
-            begun.label("begun"),
-            settled.label("settled"),
-            voided.label("voided"),
-            paid.label("delta_ucr"),
-        )
-        .outerjoin(journal, journal.c.hold_id == holds.c.id)
-        .group_by(holds.c.id)
-        .having(
-            or_(
-                begun != 1,
-                settled != case((holds.c.state == HoldState.SETTLED, 1), else_=0),
-                voided != case((holds.c.state == HoldState.VOIDED, 1), else_=0),
-                paid != -func.coalesce(holds.c.charged_ucr, 0),
-                and_(
-                    holds.c.state != HoldState.OPEN,
-                    holds.c.amount_ucr
-                    != func.coalesce(holds.c.charged_ucr, -1)
-                    + func.coalesce(holds.c.returned_ucr, -1),
-                ),
-            )
-        )
-    )
-    for row in _rows(connection, statement):
+    for row in connection.execute(_MISENDED):
         yield (
-            f"I-5 hold {row['id']}: {row['state']}, begun {row['begun']}, settled {row['settled']},"
-            f" voided {row['voided']}, paid {row['delta_ucr']}"
+            f"I-5 hold {row.id}: {row.state}, begun {row.begun}, settled {row.settled},"
+            f" voided {row.voided}, paid {row.delta_ucr}"
         )
