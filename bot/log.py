@@ -6,7 +6,6 @@ values and bytes; known keys are blanked before, because colours may stand betwe
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -33,20 +32,24 @@ _CAPPED = {
 _KEYS = re.compile(
     r"^(.*[_-])?(token|api[_-]?key|secret|password|passwd|authorization|cookie)$", re.IGNORECASE
 )
+_QUOTE = r"\\*[\"']?"
 _NAMED = (
-    r"(\\?[\"']?\b(?:[\w-]*[_-])?(?:token|api[_-]?key|secret|password|authorization)"
-    r"\\?[\"']?\s*[:=]\s*\\?b?[\"']?)(?:(?:bot|bearer|basic)\s+)?(?!\[redacted\])"
-    r"[^\s\"',;&}\\)]+"
+    rf"({_QUOTE}\b(?:[\w-]{0, 40}[_-])?(?:token|api[_-]?key|secret|password|authorization)"
+    rf"{_QUOTE}\s*[:=]\s*(?:b(?=[\"']))?{_QUOTE})(?:(?:bot|bearer|basic)\s+)?"
+    r"(?!\[redacted\])[^\s\"',;&}\\)]+"
 )
 """`token=…`, `"api_key": "…"`, also inside escaped JSON and the repr of bytes."""
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         # A path that carries its own key (C-2): interactions, webhooks, our callbacks.
-        (r"(/webhooks/\d+/)[^/\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
-        (r"(/interactions/\d+/)[^/\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
-        (r"(/cb/v\d+/)[^\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
-        (r"([?&](?:hm|signature|sig|token|key)=)[^&\s\"'\\)>\]]+", rf"\1{REDACTED}"),
+        (r"(/webhooks/\d+/)(?!\[redacted\])[^/\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
+        (r"(/interactions/\d+/)(?!\[redacted\])[^/\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
+        (r"(/cb/v\d+/)(?!\[redacted\])[^\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
+        (
+            r"([?&](?:hm|signature|sig|token|key)=)(?!\[redacted\])[^&\s\"'\\)>\]]+",
+            rf"\1{REDACTED}",
+        ),
         (r"(://[^/\s:@]+:)[^/\s@]+(@)", rf"\1{REDACTED}\2"),
         (r"\b(bearer\s+)[\w.~+/=-]{6,}", rf"\1{REDACTED}"),
         (r"\b(bot\s+)[\w.~+/=-]{20,}", rf"\1{REDACTED}"),
@@ -69,10 +72,10 @@ class Redactor:
             form
             for secret in secrets
             if len(secret) >= SECRET_CHARS_MIN
-            for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
+            for form in (secret, quote(secret, safe=""))
         }
         # Longest first: a secret may be the beginning of another.
-        known = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        known = "|".join(_escaped_or_not(form) for form in sorted(forms, key=len, reverse=True))
         self._known = re.compile(known) if known else None
 
     def __call__(self, text: str) -> str:
@@ -81,6 +84,13 @@ class Redactor:
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+
+def _escaped_or_not(secret: str) -> str:
+    """A pattern for the secret in plain text, in JSON, and in JSON inside JSON."""
+    return "".join(
+        rf"\\*{re.escape(char)}" if char in "\\\"'" else re.escape(char) for char in secret
+    )
 
 
 class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):

@@ -45,8 +45,8 @@ _NEEDED_TO_RUN = {
     "aivideo_api_key": "is missing: the key of AI Video API; it starts with sk-",
 }
 _PLACEHOLDER = re.compile(
-    r"""^(change[-_ ]?me.*|your[-_ ].*|.*your[-_](bot[-_])?(token|key|secret).*|<.*>|\[.*\]|\{.*\}
-    |x{3,}|sk-x{3,}|\.{3,}|sk-\.{3,}|todo|tbd|none|null|placeholder.*|example.*|dummy.*|secret
+    r"""^(change[-_ ]?me.*|your[-_ ].*|.*your[-_](bot[-_])?(token|key|secret).*
+    |<.*>|\[.*\]|\$?\{.*\}|x{3,}|sk-x{3,}|\.{3,}|sk-\.{3,}|todo|tbd|none|null|placeholder.*|example.*|dummy.*|secret
     |token|password|(bot[-_]?)?(token|api[-_]?key)([-_]?here)?|(?P<same>.)(?P=same){7,})$""",
     re.IGNORECASE | re.VERBOSE,
 )
