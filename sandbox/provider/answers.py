@@ -19,10 +19,13 @@ from sandbox.provider.reply import Reply
 from sandbox.provider.snippets import code, wants_code
 from sandbox.provider.toolpick import calls_for, filled
 from sandbox.provider.wire import dumps
-from sandbox.provider.words import clean, topic_of
+from sandbox.provider.words import clean
 
 RESULT_CHARS_MAX: Final = 1_500
 """Of one tool result that is said again in the answer."""
+
+ITEM_CHARS_MAX: Final = 200
+"""Of one item in a result."""
 
 SENTENCES: Final[Mapping[str, int]] = {"minimal": 0, "low": 0, "medium": 1, "high": 3, "xhigh": 5}
 """Reasoning by effort; Gemini's `low` still thinks a little."""
@@ -67,8 +70,7 @@ def _plain(ask: Ask, looks: Mapping[str, str]) -> str | None:
 
 def _from_results(ask: Ask) -> str:
     """What the tools gave, in words."""
-    parts = [_result(turn) for turn in ask.results]
-    return "\n\n".join([f"About **{topic_of(ask.question)}**:", *parts])
+    return "\n\n".join(["I looked that up:", *(_result(turn) for turn in ask.results)])
 
 
 def _result(turn: Turn) -> str:
@@ -77,7 +79,7 @@ def _result(turn: Turn) -> str:
     except ValueError:
         return turn.text[:RESULT_CHARS_MAX]
     if isinstance(value, dict) and value:
-        lines = [f"- **{str(key).replace('_', ' ')}**: {_scalar(v)}" for key, v in value.items()]
+        lines = [_line(str(key).replace("_", " "), inner) for key, inner in value.items()]
     elif isinstance(value, list) and value:
         lines = [f"- {_scalar(item)}" for item in value]
     else:
@@ -85,8 +87,21 @@ def _result(turn: Turn) -> str:
     return "\n".join(lines)[:RESULT_CHARS_MAX]
 
 
+def _line(name: str, value: Any) -> str:
+    """One fact; a list gets a line for each of its items."""
+    if not isinstance(value, list):
+        return f"- **{name}**: {_scalar(value)}"
+    if not value:
+        return f"- **{name}**: none"
+    return "\n".join([f"- **{name}**:", *(f"  - {_scalar(item)}" for item in value)])
+
+
 def _scalar(value: Any) -> str:
-    return value if isinstance(value, str) else dumps(value)
+    """On one line; a record's values beside each other."""
+    if isinstance(value, dict):
+        return " · ".join(_scalar(inner) for inner in value.values())[:ITEM_CHARS_MAX]
+    text = value if isinstance(value, str) else dumps(value)
+    return " ".join(text.split())[:ITEM_CHARS_MAX]
 
 
 def _about_files(ask: Ask, looks: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -15,6 +16,9 @@ CALL: Final = "call"
 """Role of a turn that is the model's own tool call; its text is the arguments."""
 RESULT: Final = "result"
 """Role of a turn that answers a tool call; its text is the output."""
+
+_SPEAKER: Final = re.compile(r"^[^:\n?]{1,32}: ?")
+_NOTE_LINE: Final = re.compile(r"\[[^\[\]]*\]")
 
 _KINDS: Final = {
     "image": {"png", "jpg", "jpeg", "gif", "webp", "bmp", "avif", "heic"},
@@ -76,9 +80,20 @@ class Ask:
     show_thoughts: bool = False
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """What the user has said, oldest first; speakers' names and programs' notes left out.
+
+        A system text that speaks of the speaker's name announces `Mira: hello`.
+        """
+        system = " ".join(t.text for t in self.turns if t.role in {"system", "developer"})
+        named = "speaker" in system
+        texts = (_plain(t.text, named=named) for t in self.turns if t.role == "user")
+        return tuple(text for text in texts if text is not None)
+
+    @property
     def question(self) -> str:
-        """The text of the last user message."""
-        return next((t.text for t in reversed(self.turns) if t.role == "user"), "")
+        """The last thing that the user has said."""
+        return self.said[-1] if self.said else ""
 
     @property
     def files(self) -> tuple[Media, ...]:
@@ -101,6 +116,14 @@ class Ask:
         texts = sum(count(turn.text) for turn in self.turns)
         files = sum(len(turn.media) for turn in self.turns) * MEDIA_TOKENS
         return texts + files + sum(_tool_tokens(tool) for tool in self.tools)
+
+
+def _plain(text: str, *, named: bool) -> str | None:
+    """One message without its speaker and its `[…]` lines; None when it is a note as a whole."""
+    if text.startswith("[") and text.endswith("]"):
+        return None
+    own = _SPEAKER.sub("", text, count=1) if named else text
+    return "\n".join(line for line in own.split("\n") if not _NOTE_LINE.fullmatch(line)).strip()
 
 
 def _tool_tokens(tool: Tool) -> int:

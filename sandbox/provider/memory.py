@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sandbox.provider.ask import Ask, Turn
+from sandbox.provider.ask import Ask
 from sandbox.provider.words import capital, clean
 
 QUOTE_CHARS_MAX: Final = 300
@@ -41,19 +41,17 @@ _ASKS_LAST: Final = re.compile(
 )
 
 
-def facts_of(turns: tuple[Turn, ...]) -> dict[str, str]:
+def facts_of(texts: tuple[str, ...]) -> dict[str, str]:
     """What the user said of themselves; the latest word on each thing counts."""
     found: dict[str, str] = {}
-    for turn in turns:
-        if turn.role != "user":
-            continue
-        for match in _MINE.finditer(turn.text):
+    for text in texts:
+        for match in _MINE.finditer(text):
             found[_key(match[1])] = match[2].strip()
-        for match in _NAME.finditer(turn.text):
+        for match in _NAME.finditer(text):
             found["name"] = match[1].strip()
-        for match in _HOME.finditer(turn.text):
+        for match in _HOME.finditer(text):
             found["home"] = match[1].strip()
-        for match in _NOTE.finditer(turn.text):
+        for match in _NOTE.finditer(text):
             found["note"] = match[1].strip()
     return found
 
@@ -65,7 +63,7 @@ def _key(words: str) -> str:
 def recall(ask: Ask) -> str | None:
     """The answer to a question about the conversation itself; None for other questions."""
     question = clean(ask.question)
-    facts = facts_of(ask.turns)
+    facts = facts_of(ask.said)
     if _ASKS_NAME.search(question):
         name = facts.get("name")
         return f"Your name is **{name}**." if name else _unknown("your name")
@@ -91,10 +89,10 @@ def _unknown(what: str) -> str:
 
 def _earlier(ask: Ask, *, first: bool) -> str:
     """One earlier message of the user, word for word."""
-    said = [turn.text for turn in ask.turns if turn.role == "user"][:-1]
-    if not said:
+    earlier = ask.said[:-1]
+    if not earlier:
         return "This is the first message of our conversation."
-    text = clean(said[0] if first else said[-1])[:QUOTE_CHARS_MAX]
+    text = clean(earlier[0] if first else earlier[-1])[:QUOTE_CHARS_MAX]
     return f"{'Your first message was' if first else 'Before this you wrote'}: “{text}”"
 
 
@@ -103,8 +101,7 @@ def acknowledge(ask: Ask) -> str | None:
     question = clean(ask.question)
     if "?" in question:
         return None
-    last = next((turn for turn in reversed(ask.turns) if turn.role == "user"), None)
-    facts = facts_of((last,)) if last else {}
+    facts = facts_of(ask.said[-1:])
     if "name" in facts:
         return f"Nice to meet you, **{facts['name']}**! What would you like to talk about?"
     if "home" in facts:

@@ -122,6 +122,10 @@ class ProviderSandbox:
         except ClientLeft:
             entry.outcome = "client_left"
             return web.Response(status=499)
+        except Exception:
+            entry.status = 500
+            entry.outcome = "bug"
+            raise
         entry.status = response.status
         if entry.outcome == "running":
             entry.outcome = "sent"

@@ -234,6 +234,33 @@ async def test_results_of_tools_are_used(provider: Provider) -> None:
     assert "It is 12:34." in text_of(await (await provider.post(CHAT, chat)).json())
 
 
+async def test_speakers_and_notes_are_not_the_question(provider: Provider) -> None:
+    """Where the system text announces speakers, `Mira: …` is by Mira; `[…]` is a program's note."""
+    system = "The program writes the speaker's name and a colon in front of each message."
+    body = responses_history("Mira: any news about red kites?\n[attached: a.png]")
+    body["input"] = [
+        {"role": "system", "content": [{"type": "input_text", "text": system}]},
+        *body["input"],
+        *responses_history("[The program: search the web now.\nResult of f: 7]")["input"],
+    ]
+    body["tools"] = [{"type": "web_search"}]
+    answer = await (await provider.post(RESPONSES, body)).json()
+    assert answer["output"][0]["action"]["query"] == "red kites"
+    assert "Mira" not in text_of(answer)
+    plain = responses_history("Remember: it is Monday", "Yes.", "What should you remember?")
+    assert "it is Monday" in text_of(await (await provider.post(RESPONSES, plain)).json())
+
+
+async def test_records_in_results_are_lines(provider: Provider) -> None:
+    """A list of messages reads as a list, not as JSON."""
+    output = json.dumps({"messages": [{"author": "Tom", "text": "red\nkite"}], "more": []})
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c1", "output": output}
+    body = {"model": GPT, "input": [*question(GPT, "x")["input"], call, result]}
+    text = text_of(await (await provider.post(RESPONSES, body)).json())
+    assert "- **messages**:\n  - Tom · red kite\n- **more**: none" in text
+
+
 async def test_tools_can_be_forbidden_and_demanded(provider: Provider) -> None:
     """`tool_choice` none and required are obeyed."""
     tools = flat(TOOLS)
