@@ -16,7 +16,8 @@ _LEAD: Final = re.compile(
     r"^(?:(?:hey|hi|hello|please|could you|can you|would you|tell me|explain|describe|summari[sz]e"
     r"|write|give me|show me|what(?:'s| is| are| was| were)?|why(?: is| are| do| does)?"
     r"|how(?: do i| do you| can i| does| do| is| are| to)?|who(?: is| was)?|when(?: is| was)?"
-    r"|where(?: is| are)?|which|should i|is it|are there|any|news|the latest|latest|search(?: the web| this channel)?"
+    r"|where(?: is| are)?|which|should i|is it|are there"
+    r"|any|news|the latest|latest|search(?: the web| this channel)?"
     r"|about|for|me|to me|the|a|an|some)\b[\s,:]*)+",
     re.IGNORECASE,
 )
