@@ -105,8 +105,8 @@ class DiscordAnswer:
         What `work` raises is raised again, with nothing left behind: a placeholder that was
         shown meanwhile is removed, and the one hook tells what happened.
         """
-        self._writer = asyncio.create_task(self._write())
         typing = asyncio.create_task(self._type())
+        self._writer = asyncio.create_task(self._write())
         try:
             await work
         except Exception:

@@ -10,6 +10,7 @@ PLACEHOLDERS = {
     "thinking": "*Thinking…*",
     "searching": "*Searching the web…*",
     "writing": "*Writing…*",
+    "stopped": "*Stopping…*",
 }
 """By phase of the chat: what stands there while there are no words yet."""
 

@@ -1,0 +1,86 @@
+"""What stands on the cards of commands."""
+
+from __future__ import annotations
+
+from bot.chat.ports import Ending, Phase
+from bot.text.answers import ENDING_NOTES, PLACEHOLDERS
+from bot.text.cards import balance_card, forgotten_card, history_card, quoted
+from storage.types import ActKind, Balance, BucketKind, BucketView, HistoryLine
+
+NOON_US = 1_763_640_000_000_000
+
+
+def test_a_balance_of_several_sources_names_them() -> None:
+    """And what is held, and when there is more."""
+    balance = Balance(
+        available_ucr=25_000_000,
+        held_ucr=500_000,
+        buckets=(
+            BucketView(
+                kind=BucketKind.ALLOWANCE,
+                available_ucr=20_000_000,
+                held_ucr=500_000,
+                ends_us=NOON_US,
+            ),
+            BucketView(kind=BucketKind.GRANT, available_ucr=5_000_000, held_ucr=0, ends_us=None),
+        ),
+        allowance_resets_us=NOON_US,
+    )
+
+    assert balance_card(balance).lines == [
+        "**25** to spend (20 daily allowance, 5 granted)",
+        "0.5 held for answers that are being written",
+        "The next allowance comes <t:1763640000:R>",
+    ]
+
+
+def test_a_history_line_cannot_pose_as_another() -> None:
+    """A reason is somebody's words: one line, no markup, bounded."""
+    line = HistoryLine(
+        id=1,
+        at_us=NOON_US,
+        kind=ActKind.TAKE,
+        delta_ucr=-1_000_000,
+        actor_id=5,
+        reason="a\n**+9** [x](http://e)" + "z" * 500,
+        reference="i:1",
+    )
+    (shown,) = history_card([line]).lines
+
+    assert shown.startswith("<t:1763640000:d> **−1** Taken back by <@5>: a \\*\\*+9\\*\\* \\[x\\]")
+    assert "\n" not in shown
+    assert len(shown) < 200
+
+
+def test_a_kind_without_words_is_shown_by_its_name() -> None:
+    """A later version's entry, read by this one."""
+    line = HistoryLine(
+        id=1,
+        at_us=NOON_US,
+        kind="gift",
+        delta_ucr=1_000_000,
+        actor_id=None,
+        reason=None,
+        reference="i:1",
+    )
+
+    assert history_card([line]).lines == ["<t:1763640000:d> **+1** gift"]
+
+
+def test_forgetting_counts() -> None:
+    """One, many, none."""
+    assert "1 question and its answer" in forgotten_card(1).lines[0]
+    assert "1,200 questions and answers" in forgotten_card(1_200).lines[0]
+    assert forgotten_card(0).lines[0] == "There was nothing."
+
+
+def test_quoted_words_lose_their_markup() -> None:
+    """They stay readable."""
+    assert quoted("a  *b*\n#c") == "a \\*b\\* \\#c"
+
+
+def test_every_phase_and_ending_has_words() -> None:
+    """A complete answer needs none, a failed one has its notice."""
+    assert set(PLACEHOLDERS) == {phase.value for phase in Phase}
+    endings = {ending.value for ending in Ending}
+    assert set(ENDING_NOTES) == endings - {Ending.COMPLETE, Ending.FAILED}
