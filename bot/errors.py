@@ -110,13 +110,27 @@ class ModelUnknown(InvalidInput):
 
 
 class RequestInvalid(InvalidInput):
-    """Our own check before the network: `field` names the provider's field (providers.md)."""
+    """Our own check before the network: `field` names the provider's field (providers.md).
 
-    def __init__(self, *, model: str, field: str, rule: str) -> None:
+    `allowed` are the values it may have, or the two ends of their range; `limit` is the most
+    (or fewest) characters or pictures. Both are there where `rule` makes them useful.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        field: str,
+        rule: str,
+        allowed: tuple[str, ...] = (),
+        limit: int | None = None,
+    ) -> None:
         super().__init__(f"{model}: {field}: {rule}")
         self.model = model
         self.field = field
         self.rule = rule
+        self.allowed = allowed
+        self.limit = limit
 
 
 class AmountInvalid(InvalidInput):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from bot.catalogue.media import MediaModel
 
 
 class ChatProtocol(StrEnum):
@@ -65,8 +68,16 @@ class ChatModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """`multiplier_ppm`: what members pay, in millionths of the provider's cost."""
+    """`multiplier_ppm`: what members pay, in millionths of the provider's cost.
+
+    The media models are those that the file enables; a default is None only when there is none.
+    Whether a model's provider is set up is known to `bot.providers.registry.MediaProviders`.
+    """
 
     chat_models: dict[str, ChatModel]
     default_chat_model: str
     multiplier_ppm: int
+    image_models: Mapping[str, MediaModel] = field(default_factory=dict)
+    video_models: Mapping[str, MediaModel] = field(default_factory=dict)
+    default_image_model: str | None = None
+    default_video_model: str | None = None

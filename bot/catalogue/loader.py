@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -34,6 +30,8 @@ from bot.catalogue.catalogue import (
     InputKind,
     TokenPrice,
 )
+from bot.catalogue.fields import MODELS_MAX, Name, Strict, exact, shape_problems
+from bot.catalogue.media_file import MEDIA_KEYS, read_media
 from bot.errors import CatalogueInvalid, Problem
 
 BUILT_IN = Path(__file__).with_name("models.toml")
@@ -45,29 +43,14 @@ PRICE_MAX = 1_000_000
 """Credits per million tokens, that is one credit per token: beyond it a point has slipped."""
 MULTIPLIER_MAX = 1_000
 """A larger factor is a slip of the keyboard, and would make amounts of absurd length."""
-MODELS_MAX = 100
-"""Bounds the texts and choices made from them."""
-NAME_CHARS_MAX = 100
-"""Discord's limit for the name and the value of a choice."""
 PPM = 1_000_000
-
-
-def _exact(value: object) -> Decimal:
-    """Read a whole number, a TOML float (already `Decimal`) or a decimal string."""
-    number = Decimal("NaN")
-    if isinstance(value, int | Decimal | str) and not isinstance(value, bool):
-        with suppress(InvalidOperation):
-            number = Decimal(value)
-    if not number.is_finite():
-        raise ValueError("must be a finite number or decimal string")
-    return number
 
 
 def _ucr_per_token(value: object) -> int:
     """Turn credits per 1M tokens into µcr per token: the same number (product.md)."""
     if value == "free":
         return 0
-    price = _exact(value)
+    price = exact(value)
     if price <= 0:
         raise ValueError('must be positive; write "free" to give the tokens away')
     if price > PRICE_MAX:
@@ -78,7 +61,7 @@ def _ucr_per_token(value: object) -> int:
 
 
 def _ppm(value: object) -> int:
-    multiplier = _exact(value)
+    multiplier = exact(value)
     if not 0 < multiplier <= MULTIPLIER_MAX:
         raise ValueError(f"must be above 0 and at most {MULTIPLIER_MAX}")
     # Decimal arithmetic rounds at its context's precision; a fraction does not.
@@ -88,34 +71,27 @@ def _ppm(value: object) -> int:
     return int(ppm)
 
 
-_Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARS_MAX)
-]
 _Price = Annotated[int, BeforeValidator(_ucr_per_token)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _PriceFile(_Strict):
+class _PriceFile(Strict):
     input: _Price
     output: _Price
 
 
-class _ChatModelFile(_Strict):
+class _ChatModelFile(Strict):
     """One `[[chat_model]]`. Fields that depend on another stand after it (`info.data`)."""
 
-    id: _Name
-    label: _Name
+    id: Name
+    label: Name
     provider: str
     protocol: ChatProtocol
     context_tokens: Annotated[int, Field(gt=0, strict=True)]
     inputs: frozenset[InputKind] = frozenset()
     features: frozenset[Feature] = frozenset()
     exclusive: tuple[frozenset[Feature], ...] = ()
-    search_tool: Annotated[_Name | None, Field(validate_default=True)] = None
-    efforts: Annotated[tuple[_Name, ...], Field(min_length=1)]
+    search_tool: Annotated[Name | None, Field(validate_default=True)] = None
+    efforts: Annotated[tuple[Name, ...], Field(min_length=1)]
     default_effort: str
     price: _PriceFile
 
@@ -167,35 +143,10 @@ class _ChatModelFile(_Strict):
         )
 
 
-class _CatalogueFile(_Strict):
+class _CatalogueFile(Strict):
     multiplier: Annotated[int, BeforeValidator(_ppm)]
     default_chat_model: str
     chat_model: Annotated[tuple[_ChatModelFile, ...], Field(min_length=1, max_length=MODELS_MAX)]
-
-
-_PLAIN_WORDS = {
-    "missing": "is missing",
-    "extra_forbidden": "is not a known key",
-}
-"""pydantic's error types that an operator should read in plainer words."""
-
-
-def _where(path: Sequence[int | str]) -> str:
-    """Write a path as `chat_model[2].price.input`; positions count from 0."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return text.removeprefix(".")
-
-
-def _shape_problems(error: ValidationError) -> list[Problem]:
-    return [
-        Problem(
-            where=_where(fact["loc"]),
-            what=_PLAIN_WORDS.get(fact["type"], fact["msg"].removeprefix("Value error, ")),
-        )
-        for fact in error.errors(include_url=False, include_input=False)
-    ]
 
 
 def _cross_problems(raw: Mapping[str, Any]) -> list[Problem]:
@@ -236,15 +187,21 @@ def load(path: Path | None = None) -> Catalogue:
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
         problem = Problem(where=str(source), what=f"is not TOML: {error}")
         raise CatalogueInvalid(problems=[problem]) from error
-    across = _cross_problems(raw)
+    media, media_problems = read_media(raw)
+    across = _cross_problems(raw) + media_problems
+    rest = {key: value for key, value in raw.items() if key not in MEDIA_KEYS}
     try:
-        file = _CatalogueFile.model_validate(raw)
+        file = _CatalogueFile.model_validate(rest)
     except ValidationError as error:
-        raise CatalogueInvalid(problems=_shape_problems(error) + across) from error
+        raise CatalogueInvalid(problems=shape_problems(error) + across) from error
     if across:
         raise CatalogueInvalid(problems=across)
     return Catalogue(
         chat_models={model.id: model.record() for model in file.chat_model},
         default_chat_model=file.default_chat_model,
         multiplier_ppm=file.multiplier,
+        image_models=media.image_models,
+        video_models=media.video_models,
+        default_image_model=media.default_image_model,
+        default_video_model=media.default_video_model,
     )

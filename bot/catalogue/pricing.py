@@ -6,12 +6,14 @@ is what the member pays, cost × multiplier, rounded up to the next µcr.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Protocol
 
 from bot.catalogue.catalogue import ChatModel
+from bot.catalogue.media import SECONDS, MediaModel, OptionValue, PriceUnit
 from storage.types import UCR_PER_CREDIT
 
 PPM = 1_000_000
@@ -119,6 +121,20 @@ def chat_cost_ucr(
         model, input_tokens=estimated_input_tokens, output_tokens=estimated_output_tokens
     )
     return Cost(cost_ucr=cost, basis=Basis.ESTIMATE, rejected=amount)
+
+
+def media_cost_ucr(model: MediaModel, options: Mapping[str, OptionValue]) -> int:
+    """Return the provider's exact price of a picture or video, before the multiplier.
+
+    `options` are the result of `check_media_request`, so whatever the price depends on is there.
+    """
+    price = model.price
+    amount_ucr = price.amounts_ucr["" if price.by is None else str(options[price.by])]
+    if price.per is PriceUnit.JOB:
+        return amount_ucr
+    seconds = int(str(options[SECONDS]))
+    assert seconds > 0, "the catalogue's bounds start at one second"
+    return amount_ucr * seconds
 
 
 # --- Charge and hold ---------------------------------------------------------------------------
