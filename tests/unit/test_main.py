@@ -1,0 +1,187 @@
+"""The verbs as an operator meets them: real processes, plain lines, exit codes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.locks import FileLock
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "MTA1.Gb3xYz.canary-token-of-the-bot-0123456789"
+KEY = "sk-canary0123456789abcdef"
+PATIENCE_S = 60.0
+"""A cold start on a busy machine; a verb that needs longer hangs."""
+
+
+class Shell:
+    """A folder in which `python -m bot` is run."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.database = home / "data" / "atelier.db"
+
+    def run(self, verb: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bot", verb],
+            cwd=self.home,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                # Nothing listens there: whoever reaches for the network fails, fast and visibly.
+                "DISCORD_API_URL": "http://127.0.0.1:9/api/v10",
+                "AIVIDEO_BASE_URL": "http://127.0.0.1:9/v1",
+                "WEB_PORT": "0",
+                **environ,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+
+    def run_with_keys(self, verb: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return self.run(verb, DISCORD_TOKEN=TOKEN, AIVIDEO_API_KEY=KEY, **environ)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def migrated(shell: Shell) -> Shell:
+    """A shell in whose folder the database exists."""
+    done = shell.run("migrate")
+    assert done.returncode == 0, done.stderr
+    return shell
+
+
+def test_settings_problems_end_with_78_and_all_their_lines(shell: Shell) -> None:
+    """Settings and catalogue together, before any network call, no traceback, no value."""
+    catalogue = shell.home / "models.toml"
+    catalogue.write_text('multiplier = "0"\n')
+    done = shell.run("run", DISCORD_TOKEN="changeme", LOG_LEVEL="loud", CATALOGUE=str(catalogue))
+    assert done.returncode == 78
+    assert done.stdout == ""
+    for words in ("DISCORD_TOKEN", "AIVIDEO_API_KEY", "LOG_LEVEL", "multiplier", "chat_model"):
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not shell.database.exists()
+
+
+def test_a_file_beside_the_process_is_read(shell: Shell) -> None:
+    """`.env` in the working folder."""
+    (shell.home / ".env").write_text(f"DISCORD_TOKEN={TOKEN}\nAIVIDEO_API_KEY={KEY}\n")
+    assert shell.run("check").returncode == 0
+
+
+def test_check_says_what_run_would_do_and_makes_nothing(shell: Shell) -> None:
+    """No network, no database where there was none, no secret."""
+    done = shell.run_with_keys("check", DAILY_ALLOWANCE="7.5")
+    assert done.returncode == 0
+    for words in ("http://127.0.0.1:9/api/v10", "GPT-5.4", "7.5 credits", "atelier.db"):
+        assert words in done.stdout
+    assert "canary" not in done.stdout + done.stderr
+    assert not shell.database.exists()
+
+
+def test_migrate_makes_the_database_without_any_key(migrated: Shell) -> None:
+    """And with rights for its owner only (C-34)."""
+    assert migrated.database.stat().st_mode & 0o777 == 0o600
+    assert migrated.database.parent.stat().st_mode & 0o777 == 0o700
+    assert migrated.run("migrate").returncode == 0
+
+
+def test_audit_of_sound_books_ends_with_0(migrated: Shell) -> None:
+    """One line says so."""
+    done = migrated.run("audit")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "sound" in done.stdout
+
+
+def test_audit_of_broken_books_ends_with_1_and_says_what(migrated: Shell) -> None:
+    """Somebody changed a balance behind our back (I-1)."""
+    with sqlite3.connect(migrated.database) as connection:
+        connection.execute("UPDATE accounts SET balance_ucr = balance_ucr + 1 WHERE kind = 'spent'")
+    connection.close()
+    done = migrated.run("audit")
+    assert done.returncode == 1
+    assert "I-1" in done.stdout
+
+
+def test_audit_without_a_database_does_not_make_one(shell: Shell) -> None:
+    """There is nothing to be sound."""
+    assert shell.run("audit").returncode == 74
+    assert not shell.database.exists()
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "migrate", "audit"])
+def test_a_damaged_database_ends_with_74(migrated: Shell, verb: str) -> None:
+    """F-113: refused with the remedy, never repaired or replaced silently."""
+    size = migrated.database.stat().st_size
+    with migrated.database.open("r+b") as file:
+        file.seek(0)
+        file.write(b"\xa5" * min(size, 8_192))
+    done = migrated.run_with_keys(verb)
+    assert done.returncode == 74
+    assert "backup" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_a_database_that_vanished_ends_with_74(migrated: Shell, verb: str) -> None:
+    """F-113: never an empty one in place of a missing one."""
+    migrated.database.unlink()
+    done = migrated.run_with_keys(verb)
+    assert done.returncode == 74
+    assert "missing" in done.stderr
+    assert not migrated.database.exists()
+
+
+@pytest.fixture
+def held(migrated: Shell) -> Iterator[Shell]:
+    """A database that a live process holds: this one."""
+    path = migrated.database
+    lock = FileLock.acquire(path.with_name(f"{path.name}.lock"), database=path)
+    yield migrated
+    lock.release()
+
+
+@pytest.mark.parametrize("verb", ["run", "check", "migrate", "audit"])
+def test_a_second_process_ends_with_75_and_names_the_first(held: Shell, verb: str) -> None:
+    """S-8, F-119: before it talks to Discord."""
+    done = held.run_with_keys(verb)
+    assert done.returncode == 75
+    assert f"process {os.getpid()}" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_occupied_port_ends_with_78(migrated: Shell) -> None:
+    """Before Discord hears of us: the health listener comes first (S-10)."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = migrated.run_with_keys("run", WEB_PORT=str(taken.getsockname()[1]))
+    assert done.returncode == 78
+    assert "WEB_PORT" in done.stderr
+
+
+def test_health_of_a_process_that_is_not_there_is_bad(shell: Shell) -> None:
+    """What the container's health check sees."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    assert shell.run("health", WEB_PORT=str(port)).returncode == 69
+
+
+def test_an_unknown_verb_shows_the_verbs(shell: Shell) -> None:
+    """The usage, with the code that argparse gives."""
+    done = shell.run("fly")
+    assert done.returncode == 2
+    for verb in ("run", "check", "migrate", "audit", "health"):
+        assert verb in done.stderr
