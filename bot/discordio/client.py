@@ -126,11 +126,17 @@ class AtelierBot(commands.Bot):
             await self.services.clock.sleep(gateway.starts_reset_after_s)
 
     async def _sync_commands(self) -> None:
+        """Register the commands when they changed, or when Discord does not have them.
+
+        Reading them costs one request; writing them is limited and slow (asks.md 53).
+        """
         payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
         facts = {"application": self.application_id, "commands": payload}
         text = json.dumps(facts, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        if await self._memory.last_digest() == digest:
+        registered = {command.name for command in await self.tree.fetch_commands()}
+        wanted = {command.name for command in self.tree.get_commands()}
+        if await self._memory.last_digest() == digest and registered == wanted:
             return
         await self.tree.sync()
         await self._memory.remember(digest)

@@ -13,7 +13,7 @@ def long_answer() -> str:
     """9,000 characters and more, half of it inside code fences."""
     paragraphs = []
     for number in range(1, 13):
-        paragraphs.append(f"Part {number}. " + f"Sentence of part {number} goes on. " * 11)
+        paragraphs.append(f"Part {number}. " + f"Sentence of part {number} goes on. " * 16)
         code = "\n".join(f"value_{number}_{line} = {line} * {number}" for line in range(14))
         paragraphs.append(f"```python\n{code}\n```")
     return "\n\n".join(paragraphs)
@@ -36,7 +36,7 @@ async def test_nine_thousand_characters_arrive_whole_with_whole_code_fences(worl
         if line.startswith("value_"):
             assert line in shown
     for number in range(1, 13):
-        assert shown.count(f"Sentence of part {number} goes on.") == 11
+        assert shown.count(f"Sentence of part {number} goes on.") == 16
 
 
 async def test_ten_channels_are_answered_at_once(world: World) -> None:

@@ -48,15 +48,24 @@ async def test_rate_and_spend_limits_are_two_different_messages(world: World) ->
     assert rate.split("\n")[0] != (await fails_kindly(world)).split("\n")[0]
 
 
-@pytest.mark.parametrize(
-    "kind", ["html", "envelope", "reset", "malformed", "error_event", "failed", "empty"]
-)
+@pytest.mark.parametrize("kind", ["html", "envelope", "reset", "error_event", "failed", "empty"])
 async def test_answers_outside_the_protocol_cost_nothing(world: World, kind: str) -> None:
     """HTML, an error inside a 200, a reset, broken events: never silence, never a charge."""
     kinds = (await world.get("provider/faults"))["kinds"]
     assert kind in kinds, sorted(kinds)
     await world.provider_fault(kind)
     await fails_kindly(world)
+
+
+async def test_a_broken_event_inside_a_whole_stream_is_survived(world: World) -> None:
+    """F-58: the terminal event repeats the text, so nothing is lost and the price is known."""
+    before, consumed_before = await world.balance("tom"), await world.consumed()
+    await world.provider_fault("malformed")
+    message_id = await world.say("tom", "bot-lab", "{bot} tell me about tides")
+    await world.answered("tom", "bot-lab", message_id)
+    price = await world.consumed() - consumed_before
+    assert price > 0
+    assert before - await world.balance("tom") == price
 
 
 async def test_a_cut_stream_keeps_the_words_and_charges_nothing(world: World) -> None:

@@ -159,6 +159,8 @@ class World:
             "channel_id": self.channels.get(channel, channel),
             "name": name,
             "options": options,
+            # Discord would hide staff commands from a member; our own check must hold, too.
+            "override": True,
         }
         return str((await self.send("commands", body))["interaction_id"])
 
@@ -192,12 +194,12 @@ class World:
         return replies
 
     async def answered(self, user: str, channel: str, message_id: str) -> list[Json]:
-        """Wait for the end of the answer to this message: the Stop button is gone."""
+        """Wait for the end of the answer: no Stop button, and a word about the money."""
         found: list[Json] = []
 
         async def over() -> bool:
             found[:] = await self.answers_to(user, channel, message_id)
-            return is_over(found)
+            return is_over(found) and "charged" in whole_text(found)
 
         await self._until(over, f"{message_id} is answered", user=user)
         return found
@@ -248,7 +250,7 @@ class World:
         """The number that `/credits balance` shows first."""
         interaction_id = await self.command(user, channel, "credits balance")
         text = visible_text(await self.responded(user, channel, interaction_id))
-        found = re.search(r"([\d,]+(?:\.\d+)?) credits", text)
+        found = re.search(r"\*\*([\d,]+(?:\.\d+)?)\*\* to spend", text)
         assert found, text
         return Decimal(found[1].replace(",", ""))
 
