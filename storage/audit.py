@@ -31,7 +31,7 @@ def audit(connection: Connection) -> tuple[str, ...]:
     )
 
 
-# --- I-1: each balance is the sum of its entries, and all balances together are nothing ----------
+# --- I-1: each balance is the sum of its entries, and all balances together are nothing -----------
 
 
 def _sums(side: Column[int]) -> Subquery:
@@ -109,7 +109,7 @@ def _chain(connection: Connection) -> Iterator[str]:
             link, last = row.digest, row.id
 
 
-# --- I-3: only the issuer may be below zero --------------------------------------------------------
+# --- I-3: only the issuer may be below zero -------------------------------------------------------
 
 _NEGATIVE = (
     select(accounts.c.id, accounts.c.kind, accounts.c.balance_ucr)
@@ -123,7 +123,7 @@ def _negatives(connection: Connection) -> Iterator[str]:
         yield f"I-3 account {row.id} ({row.kind}): {row.balance_ucr}"
 
 
-# --- I-4: a bucket holds what open holds took from it; a hold is the sum of its parts --------------
+# --- I-4: a bucket holds what open holds took from it; a hold is the sum of its parts -------------
 
 _OPEN_PARTS = (
     select(hold_parts.c.bucket_id, func.sum(hold_parts.c.amount_ucr).label("total_ucr"))
@@ -156,7 +156,7 @@ def _held(connection: Connection) -> Iterator[str]:
         yield f"I-4 hold {hold.id}: {hold.amount_ucr} in all, {hold.parts_ucr} in parts"
 
 
-# --- I-5: one beginning, at most one end, the one that the state says; nothing lost between --------
+# --- I-5: one beginning, at most one end, the one that the state says; nothing lost between -------
 
 _BEGUN = func.coalesce(func.sum(case((journal.c.kind == "hold", 1), else_=0)), 0)
 _SETTLED = func.coalesce(func.sum(case((journal.c.kind == "settle", 1), else_=0)), 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, NoResultFound, OperationalError
 
 from storage import ledger, preferences
 from storage.database import Database, sqlite_path
@@ -225,6 +225,8 @@ async def test_bugs_of_ours_are_not_dressed_up_as_outages(database: Database) ->
             )
         )
     assert "a member's words" not in str(broken.value)
+    with pytest.raises(NoResultFound):
+        await database.transact(lambda c: c.exec_driver_sql("SELECT 1 WHERE 0").one())
 
 
 async def test_a_transaction_that_waits_too_long_for_its_turn_is_refused(
@@ -345,6 +347,18 @@ async def test_a_damaged_file_is_refused(url: str, damage: str) -> None:
         await Database.open(url)
     assert refused.value.path == str(path)
     assert path.read_bytes() == before
+
+
+async def test_a_row_that_breaks_a_rule_is_damage(url: str) -> None:
+    """The check at the start reads every row against the schema, not only the pages."""
+    await (await Database.open(url)).close()
+    outside = sqlite3.connect(sqlite_path(url))
+    outside.execute("PRAGMA ignore_check_constraints = ON")
+    outside.execute("UPDATE accounts SET balance_ucr = -5 WHERE kind = 'spent'")
+    outside.commit()
+    outside.close()
+    with pytest.raises(StoreCorrupt, match="accounts"):
+        await Database.open(url)
 
 
 async def test_damage_at_run_time_is_named(database: Database, url: str) -> None:
