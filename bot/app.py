@@ -59,7 +59,7 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url)
         stack.push_async_callback(database.close)
-        store = _WatchedStore(database, on_fenced=stop.set)
+        store = WatchedStore(database, on_fenced=stop.set)
         _warn_of_old_sqlite()
         session = make_session()
         stack.push_async_callback(session.close)
@@ -240,7 +240,7 @@ class StartGuard:
         )
 
 
-class _WatchedStore:
+class WatchedStore:
     """The database, and an eye on whether another process has taken it over (F-119)."""
 
     def __init__(self, database: Store, *, on_fenced: Callable[[], None]) -> None:

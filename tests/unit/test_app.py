@@ -1,0 +1,85 @@
+"""The composition's own rules: slow crash loops, and a process that was taken over ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+import pytest
+
+from bot.app import StartGuard, WatchedStore
+from bot.clock import SystemClock
+from storage import preferences
+from storage.database import Connection
+from storage.errors import StoreInUse
+from storage.inline import InlineDatabase
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DAY_S = 86_400
+STARTUP_S = 5
+"""What a start takes at least, before it can crash."""
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[InlineDatabase]:
+    database = InlineDatabase()
+    yield database
+    await database.close()
+
+
+async def test_the_first_crashes_cost_no_time(database: InlineDatabase) -> None:
+    """S-9: four starts in a row go at once, then 10 s, 20 s … up to 15 minutes."""
+    delays = [await StartGuard(database, SystemClock()).next_delay_s() for _ in range(14)]
+    assert delays == [0, 0, 0, 0, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900]
+
+
+async def test_an_endless_crash_loop_stays_far_from_discords_limit(
+    database: InlineDatabase,
+) -> None:
+    """At most 120 identifies a day; at 1,000 Discord resets the token."""
+    guard, elapsed_s, starts = StartGuard(database, SystemClock()), 0.0, 0
+    while elapsed_s < DAY_S:
+        elapsed_s += await guard.next_delay_s() + STARTUP_S
+        starts += 1
+    assert 90 < starts <= 120
+
+
+async def test_a_good_start_forgets_the_bad_ones(database: InlineDatabase) -> None:
+    """Half an hour of connection, or an end that was asked for."""
+    guard = StartGuard(database, SystemClock())
+    for _ in range(10):
+        await guard.next_delay_s()
+    await guard.note_good_start()
+    assert await guard.next_delay_s() == 0
+
+
+class TakenOver(InlineDatabase):
+    """A database whose epoch another process has raised."""
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        del body, args, kwargs
+        raise StoreInUse(path="atelier.db", pid=7, host="elsewhere")
+
+
+async def test_a_process_that_was_taken_over_is_told_to_end() -> None:
+    """F-119: fenced on its next write, it must not go on talking to Discord."""
+    told: list[bool] = []
+    store = WatchedStore(TakenOver(), on_fenced=lambda: told.append(True))
+    assert await store.read(preferences.get, key="x") is None
+    with pytest.raises(StoreInUse):
+        await store.transact(preferences.put, key="x", value="1", now_us=0)
+    assert told == [True]
+    assert store.fenced is not None
+    assert store.fenced.pid == 7
+    await store.close()
+
+
+async def test_an_ordinary_write_goes_through(database: InlineDatabase) -> None:
+    """The watch changes nothing else."""
+    store = WatchedStore(database, on_fenced=lambda: None)
+    await store.transact(preferences.put, key="x", value="1", now_us=0)
+    assert await store.read(preferences.get, key="x") == "1"
