@@ -267,3 +267,17 @@ async def test_what_could_not_be_booked_is_given_back_later(moody: World) -> Non
     assert [turn.answer for turn in await moody.remembered()] == ["second"]
     assert await moody.is_sound()
     await moody.database.close()
+
+
+async def test_giving_back_waits_until_the_database_is_there_again(moody: World) -> None:
+    """While it is away the next question is refused, and the hold stays where it is."""
+    assert isinstance(moody.database, MoodyDatabase)
+    moody.provider.scripts.append([*said("third"), done("0.5")])
+    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S) + 3
+    await moody.ask()
+    with pytest.raises(StoreUnavailable):
+        await moody.ask("Second?")
+    assert moody.database.refusals == 0
+    assert (await moody.ask("Third?")).ending is Ending.COMPLETE
+    assert await moody.spent_ucr() == 500_000
+    await moody.database.close()
