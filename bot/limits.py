@@ -119,6 +119,26 @@ RETRY_AFTER_S_MAX = 86_400.0
 """A day; a larger `Retry-After` is cut to it."""
 PROVIDER_CONNECTIONS_MAX = 256
 """Streams at once through the shared session; the next one waits CONNECT_TIMEOUT_S."""
+CREATE_TIMEOUT_S = 120.0
+"""A create's answer, to its last byte: a slow one still names the task (reliability.md 5)."""
+CREATE_BODY_BYTES_MAX = 64 * 1024
+"""Documented answers to a create have some hundred bytes."""
+TASK_ID_CHARS_MAX = 256
+"""Gateways wrap their upstream's names; a UUID has 36."""
+TASK_URLS_MAX = 16
+"""Results of one task that are looked at; the documents show one."""
+TASK_URL_CHARS_MAX = 8_192
+"""Presigned addresses have up to some 2,000."""
+STATUS_WORDS_MAX = 100
+"""Unknown status words remembered, so that each is logged once (F-49)."""
+CONTENT_BYTES_MAX = 256 * 1024 * 1024
+"""A video behind `/content`: 30 s of 1080p stay far below."""
+CONTENT_IDLE_TIMEOUT_S = 30.0
+"""Between two chunks of it."""
+CONTENT_TIMEOUT_S = 300.0
+"""All of it; gateways themselves stop after 60 s (providers.md 3.1)."""
+CONTENT_REDIRECTS_MAX = 3
+"""Within the provider's own origin; further ones are a loop."""
 
 # --- Our own HTTP listener (reliability.md 3.5) ---------------------------------------------------
 WEB_BODY_BYTES_MAX = 64 * 1024
@@ -149,3 +169,5 @@ HISTORY_LINES_MAX = 10
 assert OUTPUT_TOKENS_FLOOR < OUTPUT_TOKENS_HELD < OUTPUT_TOKENS_MAX
 assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert STREAM_IDLE_TIMEOUT_S < ANSWER_HEAD_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
+assert CONNECT_TIMEOUT_S < CREATE_TIMEOUT_S
+assert CONTENT_IDLE_TIMEOUT_S < CONTENT_TIMEOUT_S

@@ -29,6 +29,13 @@ class MediaProtocol(StrEnum):
     """`POST /videos` as multipart, `GET /videos/{id}`, without callback (provider-docs 004)."""
 
 
+PROVIDER_PROTOCOLS: Mapping[str, MediaProtocol] = {
+    "aivideo": MediaProtocol.TASKS,
+    "video": MediaProtocol.OPENAI_VIDEO,
+}
+"""What each host of ours speaks; a job finds its way back by the provider's name alone."""
+
+
 class PromptRule(StrEnum):
     REQUIRED = "required"
     OR_IMAGES = "or_images"

@@ -23,6 +23,7 @@ from pydantic import (
 
 from bot.catalogue.fields import MODELS_MAX, Name, Strict, exact, shape_problems, where
 from bot.catalogue.media import (
+    PROVIDER_PROTOCOLS,
     SECONDS,
     SIZE,
     MediaKind,
@@ -39,9 +40,6 @@ from bot.errors import Problem
 from storage.types import UCR_PER_CREDIT
 
 MEDIA_KEYS = frozenset({"image_model", "video_model", "default_image_model", "default_video_model"})
-
-PROTOCOLS = {"aivideo": MediaProtocol.TASKS, "video": MediaProtocol.OPENAI_VIDEO}
-"""What each host of ours speaks; a job finds its way back by the provider's name alone."""
 
 # Limits.
 PRICE_MAX = 100_000
@@ -257,10 +255,10 @@ _Mistake = tuple[tuple[int | str, ...], str]
 
 
 def _mistakes(file: _MediaModelFile, kind: MediaKind) -> Iterator[_Mistake]:
-    if file.provider not in PROTOCOLS:
-        yield ("provider",), f"must be one of: {', '.join(sorted(PROTOCOLS))}"
-    elif file.protocol is not PROTOCOLS[file.provider]:
-        yield ("protocol",), f"must be {PROTOCOLS[file.provider]} for {file.provider}"
+    if file.provider not in PROVIDER_PROTOCOLS:
+        yield ("provider",), f"must be one of: {', '.join(sorted(PROVIDER_PROTOCOLS))}"
+    elif file.protocol is not PROVIDER_PROTOCOLS[file.provider]:
+        yield ("protocol",), f"must be {PROVIDER_PROTOCOLS[file.provider]} for {file.provider}"
     if file.protocol is MediaProtocol.OPENAI_VIDEO:
         if kind is MediaKind.IMAGE:
             yield ("protocol",), "makes videos only"

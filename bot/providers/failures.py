@@ -103,12 +103,14 @@ _BY_CODE: dict[str, _Make] = {
     # OpenAI video format (provider-docs 004), where its words differ
     "invalid_parameter": _rejected,
     "insufficient_permissions": _plain(InsufficientPermissions),
+    "task_not_exist": _plain(TaskNotFound),  # with 400, by gateways of that format (3.1)
     # Responses protocol, inside a stream (providers.md 2.1)
     "server_error": _plain(ProviderInternalError),
     "invalid_prompt": _plain(ContentRefused),
     "content_filter": _plain(ContentRefused),
     "content_policy_violation": _plain(ContentRefused),
     "image_content_policy_violation": _plain(ContentRefused),
+    "moderation_blocked": _plain(ContentRefused),
     "invalid_image": _bad_media,
     "invalid_image_format": _bad_media,
     "invalid_image_url": _bad_media,

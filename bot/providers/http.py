@@ -64,6 +64,9 @@ class Timeouts:
     get_s: float = limits.GET_TIMEOUT_S
     drain_s: float = limits.DRAIN_TIMEOUT_S
     error_body_s: float = limits.ERROR_BODY_TIMEOUT_S
+    create_s: float = limits.CREATE_TIMEOUT_S
+    content_idle_s: float = limits.CONTENT_IDLE_TIMEOUT_S
+    content_s: float = limits.CONTENT_TIMEOUT_S
 
 
 def make_session() -> aiohttp.ClientSession:
@@ -124,9 +127,10 @@ class Reply:
         except (aiohttp.ClientError, OSError) as error:
             raise lost(provider=self._provider) from error
 
-    async def json(self, *, model: str | None = None) -> Mapping[str, Any]:
+    async def json(self, *, model: str | None = None, enveloped: bool = True) -> Mapping[str, Any]:
         """Read the whole body as an object, with an envelope's failure raised (traps 18, 26).
 
+        A task is no envelope: its `error` is a fact of its own (providers.md 1.2).
         Raises `AnswerMalformed` unless it is a JSON object within the bound.
         """
         malformed = AnswerMalformed(provider=self._provider, status=self._response.status)
@@ -141,6 +145,8 @@ class Reply:
             raise malformed from error
         if not isinstance(document, dict):
             raise malformed
+        if not enveloped:
+            return document
         refused = hidden_failure(provider=self._provider, document=document, model=model)
         if refused is not None:
             raise refused
@@ -179,10 +185,33 @@ class ProviderHttp:
     def __repr__(self) -> str:
         return f"ProviderHttp({self.provider!r}, {str(self._base.origin())!r})"
 
-    async def get(self, path: str) -> Mapping[str, Any]:
+    @property
+    def timeouts(self) -> Timeouts:
+        return self._timeouts
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        return self._session
+
+    def target(self, path: str, *, accept: str) -> tuple[URL, dict[str, str]]:
+        """Return where a request goes, and the headers that carry the key there."""
+        url = self._base.join(URL(path))
+        assert url.origin() == self._base.origin(), "the key stays with its origin"
+        return url, {
+            "Authorization": self._authorization,
+            "Accept": accept,
+            # A compressing proxy would hold small events back.
+            "Accept-Encoding": "identity",
+        }
+
+    def asked_delay_s(self, retry_after: str | None) -> float | None:
+        """Read a `Retry-After`."""
+        return retry_after_s(retry_after, now_s=self._clock.now_us() / 1_000_000)
+
+    async def get(self, path: str, *, enveloped: bool = True) -> Mapping[str, Any]:
         """Read a JSON object, trying again where that helps. Raises `ProviderError`."""
         tries = self._tries(limits.GET_ATTEMPTS_MAX, _READ_AGAIN)
-        return await tries(self._get_once, path)
+        return await tries(self._get_once, path, enveloped=enveloped)
 
     @asynccontextmanager
     async def post(
@@ -206,26 +235,19 @@ class ProviderHttp:
         async with self._answer(response, deadline_s=deadline_s, model=model) as reply:
             yield reply
 
-    async def _get_once(self, path: str) -> Mapping[str, Any]:
+    async def _get_once(self, path: str, *, enveloped: bool) -> Mapping[str, Any]:
         deadline_s = self._clock.monotonic_s() + self._timeouts.get_s
         response = await self._send(
             "GET", path, data=None, accept="application/json", head_s=self._timeouts.get_s
         )
         async with self._answer(response, deadline_s=deadline_s, model=None) as reply:
-            return await reply.json()
+            return await reply.json(enveloped=enveloped)
 
     async def _send(
         self, method: str, path: str, *, data: bytes | None, accept: str, head_s: float
     ) -> aiohttp.ClientResponse:
         """Send once and wait for the head of the answer."""
-        url = self._base.join(URL(path))
-        assert url.origin() == self._base.origin(), "the key stays with its origin"
-        headers = {
-            "Authorization": self._authorization,
-            "Accept": accept,
-            # A compressing proxy would hold small events back.
-            "Accept-Encoding": "identity",
-        }
+        url, headers = self.target(path, accept=accept)
         if data is not None:
             headers["Content-Type"] = "application/json"
         try:
@@ -247,7 +269,7 @@ class ProviderHttp:
         """Judge the head, then lend the body; a body read to its end keeps its connection."""
         try:
             if response.status >= 400:
-                raise await self._failure(response, model=model)
+                raise await self.failure_of(response, model=model)
             if not 200 <= response.status < 300:  # F-44: a redirect is not followed
                 raise AnswerMalformed(provider=self.provider, status=response.status)
             yield Reply(
@@ -260,7 +282,7 @@ class ProviderHttp:
         finally:
             response.close()
 
-    async def _failure(
+    async def failure_of(
         self, response: aiohttp.ClientResponse, *, model: str | None
     ) -> ProviderError:
         """Name the error; without a readable body its status must do."""
@@ -279,9 +301,7 @@ class ProviderHttp:
             status=response.status,
             body=body,
             model=model,
-            retry_after_s=retry_after_s(
-                response.headers.get("Retry-After"), now_s=self._clock.now_us() / 1_000_000
-            ),
+            retry_after_s=self.asked_delay_s(response.headers.get("Retry-After")),
         )
 
     def _tries(self, attempts_max: int, errors: tuple[type[ProviderError], ...]) -> AsyncRetrying:
