@@ -64,19 +64,14 @@ class ChannelSurface:
         async with _our_errors():
             await self._channel.typing()
 
-    async def post(self, page: Page, *, nonce: str) -> int:
-        reference, self._question = self._question, None
+    async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
         options: dict[str, Any] = {"nonce": nonce, "suppress_embeds": True}
-        if reference is not None:
-            options["reference"] = reference
+        if is_first and self._question is not None:
+            options["reference"] = self._question
         if page.stop_reference is not None:
             options["view"] = stop_view(page.stop_reference)
-        try:
-            async with _our_errors():
-                message = await self._channel.send(page.text, **options)
-        except BaseException:
-            self._question = reference
-            raise
+        async with _our_errors():
+            message = await self._channel.send(page.text, **options)
         return message.id
 
     async def edit(self, message_id: int, page: Page) -> None:
@@ -105,7 +100,8 @@ class InteractionSurface:
     async def typing(self) -> None:
         """Discord says by itself that the command was sent."""
 
-    async def post(self, page: Page, *, nonce: str) -> int:  # noqa: ARG002 - webhooks know none.
+    async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
+        del nonce, is_first  # webhooks know no nonce; the first answer is Discord's own notion
         options: dict[str, Any] = {"ephemeral": self._private, "suppress_embeds": True}
         if page.stop_reference is not None:
             options["view"] = stop_view(page.stop_reference)

@@ -73,8 +73,7 @@ def pages(markdown: str, limit: int = MESSAGE_CHARS_MAX) -> list[str]:
             continue
         end = _cut(lines, start, fence, limit)
         page, fence = _assemble(lines[start:end], fence)
-        if page.strip():
-            shown.append(page)
+        shown.append(page)
         start = end
     return shown
 

@@ -214,7 +214,7 @@ class DiscordAnswer:
     async def _post(self, at: int, page: Page) -> None:
         nonce = nonce_for(self._reference, at, self._reposts)
         try:
-            message_id = await self._surface.post(page, nonce=nonce)
+            message_id = await self._surface.post(page, nonce=nonce, is_first=at == 0)
         except MessageGone:  # F-91: it was posted and deleted; that counts as delivered
             self._shown.append(_Shown(0, page, is_gone=True))
             return

@@ -50,8 +50,11 @@ class Surface(Protocol):
         """Show that somebody writes."""
         ...
 
-    async def post(self, page: Page, *, nonce: str) -> int:
-        """Add a message, at most once per nonce where Discord allows; its id."""
+    async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
+        """Add a message, at most once per nonce where Discord allows; its id.
+
+        The first one says what it answers.
+        """
         ...
 
     async def edit(self, message_id: int, page: Page) -> None:

@@ -268,6 +268,7 @@ async def test_an_answer_deleted_while_it_is_written_comes_once_more(town: Town)
 
     (answer,) = await town.until(lambda all_: bool(all_) and "left" in words(all_[0]))
     assert answer["id"] != draft["id"]
+    assert answer["message_reference"] == draft["message_reference"]
     assert answer["content"].startswith("First\n-# GPT-5.4")
 
 

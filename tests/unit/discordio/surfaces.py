@@ -60,12 +60,14 @@ class Wall:
     standing: dict[int, Page] = field(default_factory=dict)
     nonces: dict[str, int] = field(default_factory=dict)
     log: list[tuple[float, str, str]] = field(default_factory=list)
+    firsts: list[bool] = field(default_factory=list)
     blocked: asyncio.Event | None = None
 
     async def typing(self) -> None:
         self.log.append((self.clock.at_s, "typing", ""))
 
-    async def post(self, page: Page, *, nonce: str) -> int:
+    async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
+        self.firsts.append(is_first)
         await self._note("post", page.text)
         if nonce in self.nonces:
             if self.nonces[nonce] not in self.standing:

@@ -213,6 +213,7 @@ async def test_a_long_answer_grows_into_further_messages(clock: VirtualClock, wa
     assert wall.texts == ["a" * 1_500, "b" * 1_500]
     assert [page.stop_reference for page in wall.standing.values()] == [None, "m:1"]
     assert list(wall.nonces) == [nonce_for("m:1", 0), nonce_for("m:1", 1)]
+    assert wall.firsts == [True, False]
     await stage.end(ended("a" * 1_500 + "\n\n" + "b" * 1_500))
     await clock.advance(3)
     assert wall.texts[1].endswith(FOOTER)
@@ -353,6 +354,7 @@ async def test_a_deleted_answer_comes_once_more_and_then_stays_away(
     await clock.advance(5)
     assert wall.texts == ["ab"]
     assert len(wall.nonces) == 2
+    assert wall.firsts == [True, True], "it replies to the question again"
 
     wall.standing.clear()
     await stage.write("abc")
@@ -430,8 +432,8 @@ async def test_a_bug_in_a_surface_does_not_hang_the_turn(clock: VirtualClock) ->
     """It is logged, and `finish` returns."""
 
     class Broken(Wall):
-        async def post(self, page: Page, *, nonce: str) -> int:
-            raise ZeroDivisionError(page, nonce)
+        async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
+            raise ZeroDivisionError(page, nonce, is_first)
 
     stage = Stage(clock, Broken(clock))
     await stage.end(ended("a"))
