@@ -163,6 +163,22 @@ async def test_a_read_cannot_write(database: Database) -> None:
     assert await database.read(count) == 1
 
 
+async def test_a_write_transaction_has_the_lock_before_its_first_statement(
+    database: Database, url: str
+) -> None:
+    """reliability.md 1.1: one that reads first and asks for the lock later is refused at once."""
+
+    def body(_connection: Connection) -> None:
+        outside = sqlite3.connect(sqlite_path(url), timeout=0, isolation_level=None)
+        try:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                outside.execute("BEGIN IMMEDIATE")
+        finally:
+            outside.close()
+
+    await database.transact(body)
+
+
 async def test_another_programs_lock_makes_the_store_unavailable(
     database: Database, url: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection
 
 from storage.errors import Duplicate, IllegalMove, InsufficientCredits, UnknownReference
 from storage.types import BucketKind, HoldState
@@ -195,6 +196,26 @@ def test_the_rest_goes_back_where_it_was_taken_last(bank: Bank) -> None:
     bank.settle("job", 15 * CREDIT)
     left = [(b.kind, b.available_ucr) for b in bank.balance().buckets]
     assert left == [(BucketKind.ALLOWANCE, 5 * CREDIT), (BucketKind.GRANT, 2 * CREDIT)]
+
+
+def test_the_rest_is_booked_in_reverse(bank: Bank) -> None:
+    """asks.md 3.3: the entries of a return retrace those of the hold."""
+    bank.grant(2 * CREDIT)
+    bank.hold(22 * CREDIT, reference="job")
+    bank.void("job")
+
+    def booked(connection: Connection, kind: str) -> list[tuple[int, int]]:
+        rows = connection.exec_driver_sql(
+            "SELECT from_account_id, to_account_id FROM entries"
+            " JOIN journal ON journal.id = journal_id WHERE kind = ? ORDER BY entries.id",
+            (kind,),
+        )
+        return [(from_id, to_id) for from_id, to_id in rows]
+
+    held = bank.database.view(booked, "hold")
+    back = bank.database.view(booked, "void")
+    assert len(held) == 2
+    assert back == [(to_id, from_id) for from_id, to_id in reversed(held)]
 
 
 def test_an_emptied_grant_disappears_from_the_balance(bank: Bank) -> None:

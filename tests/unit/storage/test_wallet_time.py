@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from storage.types import ActKind, Allowance, BucketKind
 from tests.unit.storage.bank import CREDIT, DAY_US, HOUR_US, NONE, Bank
 
@@ -101,6 +103,29 @@ def test_a_clock_that_goes_back_issues_no_day_twice(bank: Bank) -> None:
     assert bank.available() == 0
     bank.now_us += DAY_US
     assert bank.available() == 20 * CREDIT
+
+
+def test_credits_that_return_while_the_clock_is_back_keep_their_grace(bank: Bank) -> None:
+    """For the member it is already tomorrow; when the clock is right again nothing is lost."""
+    bank.hold(8 * CREDIT, reference="job")
+    bank.now_us += DAY_US
+    bank.balance()
+    bank.now_us -= DAY_US
+    bank.void("job")
+    bank.now_us += DAY_US
+    assert bank.available() == 28 * CREDIT
+
+
+def test_a_zone_whose_day_began_with_the_last_one_starts_where_that_ended(bank: Bank) -> None:
+    """London's 29 March 2026 begins with that of UTC and ends an hour before it."""
+    bank.now_us = int(datetime(2026, 3, 29, 12, tzinfo=UTC).timestamp()) * 1_000_000
+    bank.allowance = Allowance(amount_ucr=CREDIT, timezone="Europe/London")
+    bank.balance()
+    bank.now_us += 11 * HOUR_US + HOUR_US // 2
+    bank.allowance = Allowance(amount_ucr=CREDIT, timezone="UTC")
+    balance = bank.balance()
+    assert balance.available_ucr == CREDIT
+    assert balance.allowance_resets_us == bank.now_us + HOUR_US // 2
 
 
 def test_another_time_zone_issues_no_day_twice(bank: Bank) -> None:
