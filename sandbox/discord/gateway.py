@@ -33,6 +33,8 @@ from sandbox.discord.world import World
 # --- limits ------------------------------------------------------------------------------------
 HEARTBEAT_INTERVAL_MS = 41_250
 """Discord's own."""
+ACK_DELAY_S = 0.02
+"""A short way to Discord and back."""
 IDENTIFIES_MAX = 1_000
 """Per day over all connections; Discord resets the token of a bot that needs more."""
 PAYLOAD_BYTES_MAX = 4_096
@@ -192,7 +194,9 @@ class Gateway:
             raise ProtocolError(4002) from error
         match opcode:
             case 1:
-                connection.push({"op": 11})
+                # discord.py notes the sending after the send: an answer in no time at all would
+                # read as one interval late, and it warns that it cannot keep up.
+                asyncio.get_running_loop().call_later(ACK_DELAY_S, connection.push, {"op": 11})
             case 2:
                 self._identify(connection, data)
             case 6:

@@ -170,11 +170,14 @@ class ClientLeft(Exception):
 class Delivery:
     """One stream on one connection. `tokens` is what the client has been sent so far."""
 
-    def __init__(self, request: web.Request, pace: Pace, closing: asyncio.Event) -> None:
+    def __init__(
+        self, request: web.Request, pace: Callable[[], Pace], closing: asyncio.Event
+    ) -> None:
+        """`pace` is asked anew for each token: the switch works on running answers, too."""
         self._request = request
         self._pace = pace
         self._closing = closing
-        self._started = asyncio.get_running_loop().time()
+        self._due = asyncio.get_running_loop().time()
         self.tokens = 0
 
     async def wait(self, delay_s: float) -> None:
@@ -191,13 +194,13 @@ class Delivery:
 
     async def start(self, extra_delay_s: float = 0.0) -> None:
         """The time until the first token."""
-        await self.wait(self._pace.first_token_delay_s + extra_delay_s)
-        self._started = asyncio.get_running_loop().time()
+        await self.wait(self._pace().first_token_delay_s + extra_delay_s)
+        self._due = asyncio.get_running_loop().time()
 
     async def think(self, tokens: int) -> None:
         """The time that a whole answer of this length takes."""
-        if self._pace.tokens_per_s:
-            await self.wait(tokens / self._pace.tokens_per_s)
+        if rate := self._pace().tokens_per_s:
+            await self.wait(tokens / rate)
 
     def abort(self) -> None:
         """Reset the connection (RST) instead of closing it."""
@@ -242,7 +245,8 @@ class Delivery:
 
     async def _keep_pace(self, tokens: int) -> None:
         """Sleep until this token's time has come; being late is made up for."""
-        if not (tokens and self._pace.tokens_per_s):
+        rate = self._pace().tokens_per_s
+        if not (tokens and rate):
             return
-        due = self._started + (self.tokens + tokens) / self._pace.tokens_per_s
-        await self.wait(due - asyncio.get_running_loop().time())
+        self._due += tokens / rate
+        await self.wait(self._due - asyncio.get_running_loop().time())

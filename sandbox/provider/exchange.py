@@ -81,7 +81,7 @@ class Exchange:
         job: Job,
         *,
         account: Account,
-        pace: Pace,
+        pace: Callable[[], Pace],
         closing: asyncio.Event,
         ids: Ids,
         now: int,
@@ -89,9 +89,14 @@ class Exchange:
         self._job = job
         self._account = account
         self._wire = job.endpoint.wire(job.ask, job.reply, job.usage, ids=ids, now=now)
-        if job.fault is not None and job.fault.tokens_per_s is not None:
-            pace = replace(pace, tokens_per_s=job.fault.tokens_per_s)
-        self._delivery = Delivery(job.request, pace, closing)
+        self._pace = pace
+        self._delivery = Delivery(job.request, self._pace_now, closing)
+
+    def _pace_now(self) -> Pace:
+        fault = self._job.fault
+        if fault is None or fault.tokens_per_s is None:
+            return self._pace()
+        return replace(self._pace(), tokens_per_s=fault.tokens_per_s)
 
     async def serve(self) -> web.StreamResponse:
         """Raises `ClientLeft` when there is nobody, or nothing, left to answer."""

@@ -171,7 +171,7 @@ class ProviderSandbox:
         exchange = Exchange(
             job,
             account=self._account,
-            pace=self._control.pace,
+            pace=lambda: self._control.pace,
             closing=self._closing,
             ids=self._ids,
             now=int(self._now()),
@@ -183,7 +183,7 @@ class ProviderSandbox:
     ) -> web.StreamResponse | None:
         """Faults that take the place of any answer."""
         entry.fault = fault.kind
-        delivery = Delivery(request, self._control.pace, self._closing)
+        delivery = Delivery(request, lambda: self._control.pace, self._closing)
         if fault.kind != "stall":
             await delivery.wait(fault.delay_s or 0)
         match fault.kind:

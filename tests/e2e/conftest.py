@@ -37,9 +37,9 @@ async def visit(process: Process) -> AsyncIterator[World]:
 
 @pytest.fixture(scope="session")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    running = Process(tmp_path_factory.mktemp("sandbox"))
-    yield running
-    assert running.stop() == 0, running.log_path.read_text()
+    with Process(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+        assert running.stop() == 0, running.log
 
 
 @pytest.fixture

@@ -142,24 +142,14 @@ async def test_the_model_may_search_the_channel_it_was_asked_in(world: World) ->
 
 async def test_stop_ends_what_is_shown_and_still_pays_what_was_made(world: World) -> None:
     """The text freezes at the press; the price is what the provider took (S-12)."""
-    await world.send(
-        "provider/pace", {"tokens_per_s": 40, "first_token_delay_s": 0.1}, method="PUT"
-    )
-    try:
-        before, consumed_before = await world.balance("mira"), await world.consumed()
-        message_id = await world.say("mira", "studio", "{bot} write a very long story")
-        streaming = await world.streaming("mira", "studio", message_id)
-        shown = visible_text(streaming)
-        await world.press("mira", streaming, "Stop")
-        await world.send(
-            "provider/pace", {"tokens_per_s": 4000, "first_token_delay_s": 0}, method="PUT"
-        )
-        answers = await world.answered("mira", "studio", message_id)
-    finally:
-        await world.send(
-            "provider/pace", {"tokens_per_s": 400, "first_token_delay_s": 0}, method="PUT"
-        )
-    text = whole_text(answers)
+    await world.pace(tokens_per_s=40)
+    before, consumed_before = await world.balance("mira"), await world.consumed()
+    message_id = await world.say("mira", "studio", "{bot} write a very long story")
+    streaming = await world.streaming("mira", "studio", message_id)
+    shown = visible_text(streaming)
+    await world.press("mira", streaming, "Stop")
+    await world.pace(tokens_per_s=4000)
+    text = whole_text(await world.answered("mira", "studio", message_id))
     assert "Stopped" in text
     assert text.startswith(shown[:20])
     price = await world.consumed() - consumed_before
@@ -169,20 +159,14 @@ async def test_stop_ends_what_is_shown_and_still_pays_what_was_made(world: World
 
 async def test_only_the_owner_or_staff_may_stop(world: World) -> None:
     """Somebody else's press is refused in private and changes nothing."""
-    await world.send(
-        "provider/pace", {"tokens_per_s": 40, "first_token_delay_s": 0.1}, method="PUT"
-    )
-    try:
-        message_id = await world.say("mira", "studio", "{bot} write a very long story")
-        streaming = await world.streaming("mira", "studio", message_id)
-        refused = await world.press("tom", streaming, "Stop")
-        notice = await world.responded("tom", "studio", refused)
-        assert notice["ephemeral_for"] == world.users["tom"]
-        await world.press("sam", streaming, "Stop")
-    finally:
-        await world.send(
-            "provider/pace", {"tokens_per_s": 4000, "first_token_delay_s": 0}, method="PUT"
-        )
+    await world.pace(tokens_per_s=40)
+    message_id = await world.say("mira", "studio", "{bot} write a very long story")
+    streaming = await world.streaming("mira", "studio", message_id)
+    refused = await world.press("tom", streaming, "Stop")
+    notice = await world.responded("tom", "studio", refused)
+    assert notice["ephemeral_for"] == world.users["tom"]
+    await world.press("sam", streaming, "Stop")
+    await world.pace(tokens_per_s=4000)
     answers = await world.answered("mira", "studio", message_id)
     assert "Stopped" in whole_text(answers)
     assert not any(buttons(answer) for answer in answers)

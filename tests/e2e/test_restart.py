@@ -16,37 +16,35 @@ async def registrations(world: World) -> int:
 
 async def test_history_and_balance_survive_a_restart(data: Path) -> None:
     """The second process knows what the first was told."""
-    first = Process(data)
-    async with visit(first) as world:
-        await world.ask("mira", "general", "my name is Zebulon")
-        balance = await world.balance("mira")
-        assert await registrations(world) == 1
-    assert first.stop() == 0
+    with Process(data) as first:
+        async with visit(first) as world:
+            await world.ask("mira", "general", "my name is Zebulon")
+            balance = await world.balance("mira")
+            assert await registrations(world) == 1
+        assert first.stop() == 0
 
-    second = Process(data)
-    async with visit(second) as world:
-        assert await world.balance("mira") == balance
-        assert "Zebulon" in await world.ask("mira", "general", "what is my name?")
-    assert second.stop() == 0
+    with Process(data) as second:
+        async with visit(second) as world:
+            assert await world.balance("mira") == balance
+            assert "Zebulon" in await world.ask("mira", "general", "what is my name?")
+        assert second.stop() == 0
 
 
 async def test_a_killed_bot_charges_nothing_and_says_so_when_it_is_back(data: Path) -> None:
     """F-19: kill -9 in the middle of an answer; hold returned, message finished honestly."""
-    process = Process(data)
-    async with visit(process) as world:
-        await world.send(
-            "provider/pace", {"tokens_per_s": 20, "first_token_delay_s": 0.1}, method="PUT"
-        )
-        before = await world.balance("mira")
-        message_id = await world.say("mira", "general", "{bot} write a very long story")
-        await world.streaming("mira", "general", message_id)
-        await world.send("bot", {"action": "kill"})
-        await world.bot_offline()
-        await world.send("bot", {"action": "start"})
-        await world.bot_online()
-        # asks.md 53: the same commands are not registered again.
-        assert await registrations(world) == 1
-        answers = await world.answered("mira", "general", message_id)
-        assert "not charged" in whole_text(answers)
-        assert await world.balance("mira") == before
-    assert process.stop() == 0
+    with Process(data) as process:
+        async with visit(process) as world:
+            await world.pace(tokens_per_s=20)
+            before = await world.balance("mira")
+            message_id = await world.say("mira", "general", "{bot} write a very long story")
+            await world.streaming("mira", "general", message_id)
+            await world.send("bot", {"action": "kill"})
+            await world.bot_offline()
+            await world.send("bot", {"action": "start"})
+            await world.bot_online()
+            # asks.md 53: the same commands are not registered again.
+            assert await registrations(world) == 1
+            answers = await world.answered("mira", "general", message_id)
+            assert "not charged" in whole_text(answers)
+            assert await world.balance("mira") == before
+        assert process.stop() == 0

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -28,6 +28,8 @@ ANSWER_TIMEOUT_S = 45.0
 """Long enough for 9,000 characters at Discord's pace of edits."""
 STOP_TIMEOUT_S = 45.0
 """The bot may take 25 s to end its answers, the launcher waits 35 s."""
+TOKENS_PER_S = 400
+"""Fast, and still slow enough that an answer is seen growing."""
 WORDS_CHARS = 40
 """More than a placeholder has."""
 
@@ -43,7 +45,7 @@ class Process:
         offset = self._log.tell()
         command = [sys.executable, "-m", "sandbox", "--port", "0", "--provider-port", "0"]
         self._child = subprocess.Popen(
-            [*command, "--data", str(data), "--pace", "400"],
+            [*command, "--data", str(data), "--pace", str(TOKENS_PER_S)],
             cwd=ROOT,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -62,6 +64,12 @@ class Process:
                     raise RuntimeError(f"the sandbox ended with {self._child.returncode}:\n{text}")
                 await asyncio.sleep(0.05)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> int:
         """End it as Ctrl-C does; its exit code."""
         if self._child.poll() is None:
@@ -73,6 +81,11 @@ class Process:
             raise
         finally:
             self._log.close()
+
+    @property
+    def log(self) -> str:
+        """What the launcher and the bot have printed."""
+        return self.log_path.read_text(errors="replace")
 
 
 def _clean_environment() -> dict[str, str]:
@@ -299,8 +312,14 @@ class World:
         """What the provider has charged so far, in its credits."""
         return Decimal((await self.get("provider/account"))["consumed"])
 
+    async def pace(self, *, tokens_per_s: int) -> None:
+        """How fast the model writes from now on."""
+        body = {"tokens_per_s": tokens_per_s, "first_token_delay_s": 0.1}
+        await self.send("provider/pace", body, method="PUT")
+
     async def clear_switches(self) -> None:
-        """No fault or script of a former test is left."""
+        """No fault, script or pace of a former test is left."""
+        await self.pace(tokens_per_s=TOKENS_PER_S)
         for path in ("faults", "provider/faults", "provider/script"):
             await self.send(path, {}, method="DELETE")
 
