@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sqlite3
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, event
@@ -14,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, NoResultFound, OperationalError
 
 from storage import ledger, preferences
 from storage.database import Database, sqlite_path
-from storage.errors import InsufficientCredits, StoreCorrupt, StoreUnavailable
+from storage.errors import InsufficientCredits, StoreUnavailable
 from storage.types import Cause
 from tests.unit.storage.bank import CREDIT, MIRA, NONE, NOON_US, SAM
 
@@ -277,148 +275,3 @@ async def test_a_closed_database_refuses(url: str) -> None:
         await database.transact(put, "a")
     with pytest.raises(StoreUnavailable, match="closed"):
         await database.read(count)
-
-
-# --- Files ---------------------------------------------------------------------------------------
-
-
-async def test_files_are_for_their_owner_only(url: str) -> None:
-    """C-34: directory 0700; the database, its log and its companions 0600."""
-    database = await Database.open(url)
-    path = sqlite_path(url)
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    modes = {entry.name: entry.stat().st_mode & 0o777 for entry in path.parent.iterdir()}
-    assert set(modes) >= {"atelier.db", "atelier.db-wal", "atelier.db.lock", "atelier.db.exists"}
-    assert set(modes.values()) == {0o600}
-    await database.close()
-
-
-async def test_a_database_that_others_could_read_is_closed_to_them(url: str) -> None:
-    """Such as one that was copied back from a backup."""
-    await (await Database.open(url)).close()
-    path = sqlite_path(url)
-    path.chmod(0o644)
-    await (await Database.open(url)).close()
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.parametrize("leftover", ["marker", "log"])
-@pytest.mark.parametrize("how", ["removed", "emptied"])
-async def test_a_missing_database_is_never_replaced_by_an_empty_one(
-    url: str, how: str, leftover: str
-) -> None:
-    """F-113: the marker, or a log without its database, tells that one existed."""
-    await (await Database.open(url)).close()
-    path = sqlite_path(url)
-    if leftover == "log":
-        path.with_name("atelier.db.exists").unlink()
-        path.with_name("atelier.db-wal").write_bytes(b"frames")
-    if how == "removed":
-        path.unlink()
-    else:
-        path.write_bytes(b"")
-    with pytest.raises(StoreCorrupt) as refused:
-        await Database.open(url)
-    assert refused.value.cause == "missing"
-    assert refused.value.path == str(path)
-    assert path.exists() == (how == "emptied")
-
-
-async def test_who_removes_the_marker_too_gets_a_new_database(url: str) -> None:
-    """The deliberate way to begin anew."""
-    await (await Database.open(url)).close()
-    path = sqlite_path(url)
-    path.unlink()
-    path.with_name("atelier.db.exists").unlink()
-    await (await Database.open(url)).close()
-    assert path.stat().st_size > 0
-
-
-def _overwrite(path: Path, offset: int, content: bytes) -> None:
-    with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(content)
-
-
-@pytest.mark.parametrize("damage", ["header", "pages", "truncated", "another file"])
-async def test_a_damaged_file_is_refused(url: str, damage: str) -> None:
-    """F-113: nothing is repaired, nothing is replaced; a person must decide."""
-    database = await Database.open(url)
-    for number in range(50):
-        await database.transact(put, f"key {number}", value="x" * 1_000)
-    await database.close()
-    path = sqlite_path(url)
-    if damage == "header":
-        _overwrite(path, 0, b"not SQLite at all")
-    if damage == "pages":
-        chance = random.Random(1)
-        for page in range(1, path.stat().st_size // 4_096):
-            _overwrite(path, page * 4_096, chance.randbytes(256))
-    if damage == "truncated":
-        os.truncate(path, path.stat().st_size // 2)
-    if damage == "another file":
-        path.write_text("Dear diary, …\n" * 1_000, encoding="utf-8")
-    before = path.read_bytes()
-    with pytest.raises(StoreCorrupt) as refused:
-        await Database.open(url)
-    assert refused.value.path == str(path)
-    assert path.read_bytes() == before
-
-
-async def test_a_row_that_breaks_a_rule_is_damage(url: str) -> None:
-    """The check at the start reads every row against the schema, not only the pages."""
-    await (await Database.open(url)).close()
-    outside = sqlite3.connect(sqlite_path(url))
-    outside.execute("PRAGMA ignore_check_constraints = ON")
-    outside.execute("UPDATE accounts SET balance_ucr = -5 WHERE kind = 'spent'")
-    outside.commit()
-    outside.close()
-    with pytest.raises(StoreCorrupt, match="accounts"):
-        await Database.open(url)
-
-
-async def test_damage_at_run_time_is_named(database: Database, url: str) -> None:
-    """A file that is overwritten under us is corrupt, not merely unavailable."""
-    await database.transact(put, "a", value="x" * 100_000)
-    await database.transact(lambda c: c.exec_driver_sql("PRAGMA cache_size = 0").close())
-    outside = sqlite3.connect(sqlite_path(url))
-    outside.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
-    outside.close()
-    path = sqlite_path(url)
-    for page in range(1, path.stat().st_size // 4_096):
-        _overwrite(path, page * 4_096, b"\xff" * 4_096)
-    with pytest.raises(StoreCorrupt):
-        await database.transact(put, "b")
-
-
-async def test_an_unwritable_place_is_unavailable(tmp_path: Path) -> None:
-    """Where the directory should be there is a file."""
-    (tmp_path / "data").write_text("in the way", encoding="utf-8")
-    with pytest.raises(StoreUnavailable):
-        await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'data' / 'atelier.db'}")
-
-
-async def test_a_directory_in_place_of_the_file_is_unavailable(url: str) -> None:
-    """And its lock is let go, so that a second try says the same."""
-    sqlite_path(url).mkdir(parents=True)
-    for _ in range(2):
-        with pytest.raises(StoreUnavailable):
-            await Database.open(url)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "",
-        "atelier.db",
-        "sqlite:///atelier.db",
-        "postgresql+asyncpg://localhost/atelier",
-        "sqlite+aiosqlite://",
-        "sqlite+aiosqlite:///:memory:",
-        "sqlite+aiosqlite:///atelier.db?mode=ro",
-    ],
-)
-async def test_other_urls_are_refused(wrong: str) -> None:
-    """Only a plain file, named with its driver."""
-    with pytest.raises(ValueError, match=r"URL|supported|file path"):
-        await Database.open(wrong)
