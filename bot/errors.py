@@ -1,50 +1,61 @@
 """Everything that can go wrong above storage. Facts only; the words stand in `bot/text`.
 
-    AtelierError
-    ├── InvalidInput
-    │   ├── PromptEmpty
-    │   ├── PromptTooLong
-    │   ├── AttachmentTooLarge
-    │   ├── AttachmentUnsupported
-    │   ├── TooManyAttachments
-    │   ├── ModelUnknown
-    │   ├── RequestInvalid
-    │   ├── AmountInvalid
-    │   ├── MemberNotHere
-    │   └── MemberIsBot
-    ├── Refused
-    │   ├── PermissionMissing
-    │   ├── BotPermissionMissing
-    │   ├── NotOwner
-    │   ├── GuildOnly
-    │   ├── SelfGrant
-    │   ├── TooManyTurns
-    │   ├── TurnOver
-    │   ├── Restarting
-    │   └── CommandOutdated
-    ├── ProviderError
-    │   ├── ProviderRejected
-    │   ├── InvalidApiKey
-    │   ├── ProviderCreditsExhausted
-    │   ├── IpNotAllowed
-    │   ├── InsufficientPermissions
-    │   ├── ModelNotFound
-    │   ├── TaskNotFound
-    │   ├── RateLimited
-    │   ├── SpendLimitExceeded
-    │   ├── ProviderInternalError
-    │   ├── UpstreamError
-    │   ├── ContentRefused
-    │   ├── ProviderUnreachable
-    │   ├── AnswerLost
-    │   ├── AnswerMalformed
-    │   ├── StreamCut
-    │   └── StreamStalled
-    ├── SettingsInvalid
-    ├── CatalogueInvalid
-    ├── DiscordRefused
-    ├── DiscordUnreachable
-    └── Unexpected
+AtelierError
+├── InvalidInput
+│   ├── PromptEmpty
+│   ├── PromptTooLong
+│   ├── AttachmentTooLarge
+│   ├── AttachmentUnsupported
+│   ├── TooManyAttachments
+│   ├── ModelUnknown
+│   ├── RequestInvalid
+│   ├── AmountInvalid
+│   ├── MemberNotHere
+│   └── MemberIsBot
+├── Refused
+│   ├── PermissionMissing
+│   ├── BotPermissionMissing
+│   ├── NotOwner
+│   ├── GuildOnly
+│   ├── SelfGrant
+│   ├── TooManyTurns
+│   ├── TurnOver
+│   ├── Restarting
+│   ├── CommandOutdated
+│   ├── JobNotFound
+│   ├── JobNotCancellable
+│   ├── TooManyJobs
+│   ├── ModelOff
+│   └── ConfirmationExpired
+├── ProviderError
+│   ├── ProviderRejected
+│   ├── InvalidApiKey
+│   ├── ProviderCreditsExhausted
+│   ├── IpNotAllowed
+│   ├── InsufficientPermissions
+│   ├── ModelNotFound
+│   ├── TaskNotFound
+│   ├── RateLimited
+│   ├── SpendLimitExceeded
+│   ├── ProviderInternalError
+│   ├── UpstreamError
+│   ├── ContentRefused
+│   ├── ProviderUnreachable
+│   ├── AnswerLost
+│   ├── AnswerMalformed
+│   ├── StreamCut
+│   └── StreamStalled
+├── JobFailure
+│   ├── TaskFailed
+│   ├── DeadlinePassed
+│   ├── OutcomeUnknown
+│   ├── ResultUnavailable
+│   └── ResultUnusable
+├── SettingsInvalid
+├── CatalogueInvalid
+├── DiscordRefused
+├── DiscordUnreachable
+└── Unexpected
 """
 
 from __future__ import annotations
@@ -204,13 +215,47 @@ class CommandOutdated(Refused):
     """Discord still offers a command, or a form of it, that this version does not know."""
 
 
+class JobNotFound(Refused):
+    """No such job, or not this member's."""
+
+
+class JobNotCancellable(Refused):
+    """The provider has it already, or it is over; `status` is the job's."""
+
+    def __init__(self, *, status: str) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class TooManyJobs(Refused):
+    """This member has so many jobs that are not over."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(str(limit))
+        self.limit = limit
+
+
+class ModelOff(Refused):
+    """The model is in the catalogue, but this installation has no key for its provider."""
+
+    def __init__(self, *, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+
+class ConfirmationExpired(Refused):
+    """The question about the price is older than this process, or was answered."""
+
+
 # --- What the provider said, or failed to say ---------------------------------------------------
 
 
 class ProviderError(AtelierError):
     """One answer of a provider. `code` is its own word, for logs; never shown to a member."""
 
-    def __init__(self, *, provider: str, status: int | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, *, provider: str, status: int | None = None, code: str | None = None
+    ) -> None:
         super().__init__(f"{provider}: {status} {code}")
         self.provider = provider
         self.status = status
@@ -320,6 +365,33 @@ class StreamStalled(ProviderError):
     def __init__(self, *, provider: str, idle_s: float) -> None:
         super().__init__(provider=provider)
         self.idle_s = idle_s
+
+
+# --- Why a job ended without its result -----------------------------------------------------------
+
+
+class JobFailure(AtelierError):
+    """The provider took the job, and there is nothing to show; nothing was charged."""
+
+
+class TaskFailed(JobFailure):
+    """The provider ended the task as failed, for no reason we can name (F-47)."""
+
+
+class DeadlinePassed(JobFailure):
+    """The task did not end in time (F-52)."""
+
+
+class OutcomeUnknown(JobFailure):
+    """The answer to our create got lost and nothing came of it within the grace (section 5)."""
+
+
+class ResultUnavailable(JobFailure):
+    """The task succeeded, but its file cannot be had: gone, expired, too slow (F-48, F-53, F-56)."""
+
+
+class ResultUnusable(JobFailure):
+    """What came is no picture or film, or is larger than we take (F-54, F-55)."""
 
 
 # --- What the operator can mend -------------------------------------------------------------------

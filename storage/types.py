@@ -12,6 +12,8 @@ from typing import Any
 
 UCR_PER_CREDIT = 1_000_000
 
+JsonObject = dict[str, Any]
+
 
 class BucketKind(StrEnum):
     """Where the credits of a bucket came from."""
@@ -177,4 +179,136 @@ class OpenTurn:
     message_id: int | None
 
 
-JsonObject = dict[str, Any]
+# --- Jobs: pictures and videos -------------------------------------------------------------------
+
+
+class JobKind(StrEnum):
+    IMAGE = "image"
+    VIDEO = "video"
+
+
+class JobStatus(StrEnum):
+    """Where a job is (reliability.md S-1); `storage/jobs.py` holds the legal moves."""
+
+    QUEUED = "queued"
+    """Accepted and held; nothing was sent."""
+    SUBMITTING = "submitting"
+    """The intent is on disk; the create may be on its way."""
+    RUNNING = "running"
+    """The provider has a task for it."""
+    UNKNOWN = "unknown"
+    """Nobody can tell whether there is a task (section 5); never sent again by itself."""
+    FINISHED = "finished"
+    """The outcome stands and is paid or given back; Discord may not show it yet."""
+    DELIVERED = "delivered"
+    """Exactly one sink has the outcome."""
+
+
+class Outcome(StrEnum):
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Sink(StrEnum):
+    """Who has the outcome: the first that could take it, in this order."""
+
+    CARD = "card"
+    """The card was edited by the bot."""
+    TOKEN = "token"  # noqa: S105 - the way it went, not a secret.
+    """The card was edited through the interaction's token."""
+    MESSAGE = "message"
+    """A new message in the channel."""
+    DM = "dm"
+    LIST = "list"
+    """`/jobs`, which cannot fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job about to be accepted; `reference` is `i:<interaction id>`, unique for ever.
+
+    `request` is the catalogue's normalised request: {"image_urls": […], "options": {…},
+    "nsfw_checker": bool}. `price_ucr` is what the member pays at most, `cost_ucr` the provider's
+    listed price of it; price and multiplier are those of this moment (F-68).
+    """
+
+    reference: str
+    kind: JobKind
+    model: str
+    provider: str
+    user_id: int
+    guild_id: int | None
+    channel_id: int
+    prompt: str
+    request: JsonObject
+    price_ucr: int
+    cost_ucr: int
+    multiplier_ppm: int
+    spoiler: bool
+    deadline_us: int
+    interaction_token: str | None = None
+    interaction_expires_us: int | None = None
+    parent_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row. `short_id` is the reference that people read (8 characters, unique).
+
+    `failure` is the name of an error class of `bot.errors`, set when the outcome is FAILED.
+    `attempt` counts creates begun. `due_us` is when the engine looks again.
+    """
+
+    id: int
+    short_id: str
+    reference: str
+    kind: JobKind
+    model: str
+    provider: str
+    user_id: int
+    guild_id: int | None
+    channel_id: int
+    prompt: str
+    request: JsonObject
+    price_ucr: int
+    cost_ucr: int
+    multiplier_ppm: int
+    spoiler: bool
+    parent_id: int | None
+    interaction_token: str | None
+    interaction_expires_us: int | None
+    status: JobStatus
+    outcome: Outcome | None
+    failure: str | None
+    attempt: int
+    task_id: str | None
+    progress: int | None
+    polls: int
+    created_us: int
+    submitted_us: int | None
+    finished_us: int | None
+    delivered_us: int | None
+    deadline_us: int
+    due_us: int
+    grace_until_us: int | None
+    card_message_id: int | None
+    sink: Sink | None
+    charged_ucr: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One result file. `path` is its name in the result folder, None once it was delivered.
+
+    `source_url` is where the provider keeps it, until `source_expires_us` where that is known.
+    """
+
+    position: int
+    filename: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    path: str | None
+    source_url: str | None
+    source_expires_us: int | None

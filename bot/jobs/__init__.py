@@ -1,0 +1,1 @@
+"""Pictures and videos: a command becomes a job, its end arrives once and is paid once."""
