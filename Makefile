@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUNTIME := $(VENV)/.runtime
+SANDBOX := $(VENV)/.sandbox
 DEVELOPMENT := $(VENV)/.development
 UV_VERSION := 0.13.8
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
@@ -22,19 +22,20 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "python3 has no venv module. On Debian: apt install python3-venv"; rm -rf $(VENV); exit 1; }
 
-$(RUNTIME): requirements.lock | $(BIN)/python
-	@echo "Installing what the bot needs into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+# The image installs requirements.lock alone: it holds the bot without the sandbox.
+$(SANDBOX): requirements-sandbox.lock | $(BIN)/python
+	@echo "Installing what the bot and its sandbox need into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-sandbox.lock
 	@touch $@
 
 $(DEVELOPMENT): requirements-dev.lock | $(BIN)/python
 	@echo "Installing what the tests need into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@touch $@ $(RUNTIME)
+	@touch $@ $(SANDBOX)
 
 install: $(DEVELOPMENT) ## everything for developing, into .venv
 
-run: $(RUNTIME) ## start the bot; without DISCORD_TOKEN, the sandbox at http://127.0.0.1:8700
+run: $(SANDBOX) ## start the bot; without DISCORD_TOKEN, the sandbox at http://127.0.0.1:8700
 	@exec $(BIN)/python -m sandbox auto
 
 test: $(DEVELOPMENT) ## all tests
@@ -54,6 +55,7 @@ format: $(DEVELOPMENT) ## format and mend what ruff can mend
 lock: | $(BIN)/python ## pin the newest allowed versions with hashes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(LOCK) --upgrade --extra speed -o requirements.lock
+	$(LOCK) --upgrade --extra speed --extra sandbox -o requirements-sandbox.lock
 	$(LOCK) --upgrade --all-extras -o requirements-dev.lock
 
 clean: ## remove .venv and caches, never data

@@ -387,7 +387,7 @@ class OutcomeUnknown(JobFailure):
 
 
 class ResultUnavailable(JobFailure):
-    """The task succeeded, but its file cannot be had: gone, expired, too slow (F-48, F-53, F-56)."""
+    """The task succeeded, but its file cannot be had: gone, expired, slow (F-48, F-53, F-56)."""
 
 
 class ResultUnusable(JobFailure):
