@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from decimal import Decimal
 
 import pytest
 
 from bot.discordio.render import width
 from bot.errors import ContentRefused, StreamCut
-from bot.providers.base import Searching
+from bot.limits import FOUND_MESSAGES_MAX
+from bot.providers.base import (
+    Finished,
+    FinishReason,
+    MediaPart,
+    Searching,
+    ToolCall,
+    ToolRound,
+    Usage,
+)
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
 from tests.cogs.town import USERS, Inhabited, Town, has_button, words
 
@@ -293,6 +304,46 @@ async def test_an_answer_whose_channel_closes_goes_to_the_asker(town: Town) -> N
     assert answer["content"].startswith("First\n-# GPT-5.4")
 
 
+async def test_with_closed_direct_messages_too_the_turn_still_ends(town: Town) -> None:
+    """F-99: nothing hangs, and the next question is answered."""
+    await town.call("PATCH", f"users/{USERS['mira']}", {"dms_open": False})
+    await town.fault(
+        method="POST",
+        path_regex="/messages$",
+        status=403,
+        body={"message": "Missing Access", "code": 50001},
+        times=1,
+    )
+    town.model.says("First.")
+    await town.say("mira", "{bot} hello")
+    town.model.says("Second.")
+    await town.say("tom", "{bot} hello")
+
+    (answer,) = await town.finished()
+    assert answer["content"].startswith(("First.", "Second."))
+
+
+async def test_in_its_own_direct_message_there_is_nowhere_else_to_go(town: Town) -> None:
+    """A DM that closes is not answered with a DM."""
+    channel = await town.dm("mira")
+    more = asyncio.Event()
+    town.model.says("First", then=more)
+    await town.say("mira", "hello", channel=channel)
+    await town.until(bool, channel=channel)
+    await town.fault(
+        method="PATCH",
+        path_regex="/messages/",
+        status=403,
+        body={"message": "Cannot send messages to this user", "code": 50007},
+        times=1,
+    )
+    more.set()
+    await town.bot.services.chat.close()
+
+    (left,) = await town.from_bot(channel=channel)
+    assert words(left) == "First"
+
+
 async def test_where_the_bot_may_not_write_the_asker_hears_of_it_in_private(town: Town) -> None:
     """No request is wasted on a refusal, and no silence."""
     body = {"target_id": str(BOT_ID), "allow": "0", "deny": str(SEND_MESSAGES)}
@@ -372,3 +423,91 @@ async def test_without_credits_the_member_hears_when_there_will_be_more() -> Non
         assert "Not enough credits" in words(notice)
         assert "not charged" in words(notice)
         assert town.model.requests == []
+
+
+def search_for(*wanted: str) -> Finished:
+    """The model asks to search the channel."""
+    calls = tuple(
+        ToolCall(call_id=f"c{n}", name="search_channel", arguments=json.dumps({"query": text}))
+        for n, text in enumerate(wanted)
+    )
+    usage = Usage(input_tokens=1, output_tokens=1)
+    return Finished(
+        reason=FinishReason.TOOL_CALLS,
+        usage=usage,
+        credits_consumed=Decimal("0.01"),
+        calls=calls,
+    )
+
+
+async def test_the_model_searches_the_channel_as_the_member_sees_it(town: Town) -> None:
+    """Hits hold every word; the question itself is none of them."""
+    town.model.says("Noted.")
+    await town.say("tom", "{bot} the Picnic is on Friday")
+    await town.finished()
+    for _ in range(25):
+        town.bot_writes("many hits")
+    town.model.scripts.append([search_for("picnic friday", "nothing such", "many", " ")])
+    town.model.says("On Friday.")
+    await town.say("mira", "{bot} when is the picnic?")
+    await town.until(lambda all_: "On Friday." in words(all_[-1]))
+
+    (round_,) = [item for item in town.model.requests[-1].items if isinstance(item, ToolRound)]
+    first, none, many, blank = [result.output for result in round_.results]
+    assert "the Picnic is on Friday" in first
+    assert "when is the picnic" not in first
+    assert "Tom" in first
+    assert "many hits" not in none + blank
+    assert many.count("many hits") == FOUND_MESSAGES_MAX
+
+
+async def test_a_history_that_cannot_be_read_finds_nothing(town: Town) -> None:
+    """The tool's answer is empty, and the turn goes on."""
+    await town.fault(method="GET", path_regex="/messages", status=403, times=1)
+    town.model.scripts.append([search_for("picnic")])
+    town.model.says("I do not know.")
+    await town.say("mira", "{bot} when is the picnic?")
+
+    (answer,) = await town.finished()
+    assert "I do not know." in answer["content"]
+
+
+async def test_without_the_right_to_read_there_is_no_search(town: Town) -> None:
+    """The tool sees what the asking member sees."""
+    body = {"target_id": str(USERS["mira"]), "allow": "0", "deny": str(READ_HISTORY)}
+    await town.call("PUT", f"channels/{GENERAL_ID}/overwrites", body)
+    town.model.says("Hi.")
+    await town.say("mira", "{bot} hello")
+    await town.finished()
+    town.model.says("Hi.")
+    await town.use("mira", "chat", prompt="hello")
+    await town.finished(2)
+
+    for request in town.model.requests:
+        assert "search_channel" not in [tool.name for tool in request.tools]
+
+
+async def test_attachments_go_along_with_the_question(town: Town) -> None:
+    """Also those of the quoted message; a type that Discord left out is guessed from the name."""
+    quoted = await town.say("tom", "{bot} look", files={"cat.png": ("image/png", b"x")})
+    town.model.says("Nice.")
+    await town.finished()
+    town.model.says("Both are nice.")
+    await town.say("mira", "{bot} and this?", reply_to=quoted, files={"dog.jpg": (None, b"y")})
+    await town.finished(2)
+
+    parts = [part for item in town.model.requests[-1].items for part in getattr(item, "parts", ())]
+    media = [(part.filename, part.content_type) for part in parts if isinstance(part, MediaPart)]
+    assert media[-2:] == [("dog.jpg", "image/jpeg"), ("cat.png", "image/png")]
+
+
+async def test_an_everyday_quote_without_words_is_left_out(town: Town) -> None:
+    """Discord hides what others wrote to each other; only what was said to the bot goes along."""
+    hidden = await town.say("tom", "not for the bot")
+    town.model.says("Hi.")
+    await town.say("mira", "{bot} and this, @Tom <@!1100000000000000103>?", reply_to=hidden)
+    await town.finished()
+
+    question = str(town.model.requests[-1].items[-1])
+    assert "In reply to" not in question
+    assert "and this, @Tom @Tom?" in question

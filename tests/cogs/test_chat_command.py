@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any, cast
 
-from bot.errors import UpstreamError
+from bot.chat.service import ChatService
+from bot.errors import PromptEmpty, UpstreamError
+from bot.limits import ACKNOWLEDGE_DELAY_S
 from sandbox.discord.seed import GENERAL_ID, MIRA_ID
+from storage.errors import UnknownReference
 from tests.cogs.town import Inhabited, Town, has_button, words
 
 
@@ -123,15 +128,40 @@ async def test_a_repeated_first_answer_is_recognised(town: Town) -> None:
     assert answer["content"].startswith("Once.")
 
 
-async def test_a_repeated_interaction_is_answered_once(town: Town) -> None:
-    """I-33: the reference is the interaction's id."""
-    town.model.says("Once.")
-    interaction_id = await town.use("mira", "chat", prompt="hello")
-    await town.finished()
+async def test_follow_ups_are_edited_to_their_end(town: Town) -> None:
+    """The second message of a command's answer is a follow-up, with Stop until the end."""
+    more = asyncio.Event()
+    town.model.says("Many words. " * 200, then=more)
+    await town.use("mira", "chat", prompt="hello")
+    first, second = await town.until(lambda all_: len(all_) == 2)
+    assert not has_button(first)
+    assert has_button(second)
 
-    again = town.bot.services.chat
-    assert not again.is_running(f"i:{interaction_id}")
-    assert len(town.model.requests) == 1
+    more.set()
+    _, answer = await town.finished(2)
+    assert answer["id"] == second["id"]
+    assert answer["content"].endswith("19.92 left")
+
+
+async def test_a_refusal_after_the_acknowledgement_takes_its_place(town: Town) -> None:
+    """The database was slow: the placeholder goes, the refusal is still private."""
+
+    class Slow:
+        async def reply(self, *_: object) -> None:
+            await asyncio.sleep(ACKNOWLEDGE_DELAY_S * 2)
+            raise PromptEmpty
+
+        async def show_at(self, reference: str, _message_id: int) -> None:
+            raise UnknownReference(reference=reference)
+
+    desk: Any = town.bot.get_cog("Chat")
+    desk._desk._services = replace(town.bot.services, chat=cast("ChatService", Slow()))
+    await town.use("mira", "chat", prompt="hello")
+    await town.until(lambda all_: any("Thinking" in words(one) for one in all_))
+
+    (notice,) = await town.finished()
+    assert "Nothing to answer" in words(notice)
+    assert notice["ephemeral_for"] == str(MIRA_ID)
 
 
 async def test_forget_drops_the_history_for_whoever_may_delete_messages(town: Town) -> None:

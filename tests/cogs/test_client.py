@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import unused_port
+from discord import app_commands
+from structlog.testing import capture_logs
 
 from bot.discordio import endpoints
 from bot.discordio.client import EXTENSIONS
@@ -17,6 +19,7 @@ from sandbox.discord.seed import GENERAL_ID
 from sandbox.discord.server import TOKEN, DiscordSandbox
 from storage.types import OpenTurn
 from tests.cogs.town import EagerClock, Inhabited, Town, has_button, words
+from tests.unit.discordio.surfaces import settle
 
 
 async def test_commands_are_registered_once_while_they_stay_the_same() -> None:
@@ -150,6 +153,66 @@ async def test_after_a_restart_a_question_without_an_answer_gets_one(town: Town)
     (told,) = await town.finished()
     assert told["message_reference"]["message_id"] == asked
     assert "Restarting" in words(told)
+
+
+async def test_the_notice_replaces_what_would_not_leave_room_for_it(town: Town) -> None:
+    """A placeholder, and a full page."""
+    town.bot_writes("*Thinking…*")
+    town.bot_writes("x" * 2_000)
+    found = await town.from_bot()
+    turns = [
+        OpenTurn(reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=int(message["id"]))
+        for message in found
+    ]
+    nowhere = OpenTurn(reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=None)
+    await town.bot.tell_interrupted([*turns, nowhere])
+
+    told = await town.finished(2)
+    assert [words(message).startswith("**Restarting**") for message in told] == [True, True]
+
+
+async def test_a_replayed_message_is_answered_once(town: Town) -> None:
+    """F-80: a resume may deliver an event again; nobody hears of it."""
+    town.model.says("Once.")
+    asked = await town.say("mira", "{bot} hello")
+    await town.finished()
+    channel: Any = town.bot.get_channel(GENERAL_ID)
+    town.bot.dispatch("message", await channel.fetch_message(int(asked)))
+    town.model.says("Another.")
+    await town.say("mira", "{bot} hello again")
+
+    assert len(await town.finished(2)) == 2
+    assert len(town.model.requests) == 2
+
+
+async def test_commands_that_discord_refuses_end_the_start() -> None:
+    """That is a bug of ours, which waiting does not mend."""
+    body = {"code": 50035, "message": "Invalid Form Body", "errors": {}}
+    fault = {
+        "method": "PUT",
+        "path_regex": "/commands$",
+        "status": 400,
+        "body": body,
+        "times": 1,
+    }
+    inhabited = Inhabited(clock=EagerClock(), faults=[fault])
+    async with inhabited.served(), inhabited.client() as bot:
+        with pytest.raises(app_commands.CommandSyncFailure):
+            await bot.start(TOKEN)
+
+
+async def test_a_failing_listener_of_another_event_is_only_logged(town: Town) -> None:
+    """There is nobody to tell."""
+
+    async def on_odd(_what: str) -> None:
+        raise ZeroDivisionError
+
+    town.bot.add_listener(on_odd)
+    with capture_logs() as logs:
+        town.bot.dispatch("odd", "x")
+        town.bot.dispatch("odd")  # even its arguments are wrong
+        await settle()
+    assert [one["event"] for one in logs].count("listener_failed") == 2
 
 
 async def test_a_bug_becomes_one_message_with_a_reference(town: Town) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+import base64
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -112,17 +113,33 @@ class Town:
             return data
 
     async def say(
-        self, user: str, text: str, *, channel: int = GENERAL_ID, reply_to: str | None = None
+        self,
+        user: str,
+        text: str,
+        *,
+        channel: int = GENERAL_ID,
+        reply_to: str | None = None,
+        files: Mapping[str, tuple[str | None, bytes]] | None = None,
     ) -> str:
-        """Write a message, in which `{bot}` is the mention; its id."""
-        body = {
+        """Write a message, in which `{bot}` is the mention; its id.
+
+        `files`: name → (type, bytes).
+        """
+        body: Json = {
             "user_id": str(USERS[user]),
             "channel_id": str(channel),
             "content": text.replace("{bot}", f"<@{BOT_ID}>"),
         }
         if reply_to is not None:
             body["reply_to"] = reply_to
+        if files:
+            body["attachments"] = [_file(name, *content) for name, content in files.items()]
         return str((await self.call("POST", "messages", body))["message_id"])
+
+    def bot_writes(self, text: str) -> None:
+        """Put a message of the bot into the channel."""
+        draft = Draft(author_id=BOT_ID, channel_id=GENERAL_ID, body={"content": text})
+        self.sandbox.core.posting.create(draft)
 
     def write_raw(self, user: str, body: Json, *, reply_to: str) -> None:
         """Write a reply with fields that the control surface does not offer."""
@@ -228,6 +245,11 @@ class Town:
     async def fault(self, **fault: Json) -> None:
         """Let the simulated Discord fail."""
         await self.call("POST", "faults", fault)
+
+
+def _file(name: str, content_type: str | None, data: bytes) -> Json:
+    described = {"filename": name, "data_base64": base64.b64encode(data).decode()}
+    return described if content_type is None else described | {"content_type": content_type}
 
 
 def words(message: Json) -> str:

@@ -283,3 +283,21 @@ def test_a_host_that_cannot_be_written_in_ascii_is_no_host() -> None:
     """Then the link is not masked at all."""
     assert host_of("https://" + "ü" * 80 + ".example") is None
     assert host_of("ftp://e.org") is None
+
+
+def test_a_line_of_mostly_blanks_is_not_cut_in_its_words() -> None:
+    """Blanks at its end are nothing to show."""
+    assert pages("x" + " " * 300, 100) == ["x"]
+
+
+def test_a_row_too_long_for_a_message_leaves_the_table_as_written() -> None:
+    """Nothing of it is lost."""
+    cell = "y" * 400
+    shown = "".join(pages(f"|a|b|\n|-|-|\n|1|{cell}|", 100))
+
+    assert shown.count("y") == 400
+
+
+def test_a_flood_of_joiners_is_cut_somewhere() -> None:
+    """Whole characters are kept only while they are of a sane length."""
+    assert all(width(page) <= 100 for page in pages("a" + "\u200d" * 300, 100))

@@ -34,6 +34,13 @@ def test_a_balance_of_several_sources_names_them() -> None:
     ]
 
 
+def test_a_member_without_an_allowance_is_promised_none() -> None:
+    """One line is enough."""
+    balance = Balance(available_ucr=0, held_ucr=0, buckets=(), allowance_resets_us=None)
+
+    assert balance_card(balance).lines == ["**0** to spend"]
+
+
 def test_a_history_line_cannot_pose_as_another() -> None:
     """A reason is somebody's words: one line, no markup, bounded."""
     line = HistoryLine(

@@ -171,6 +171,14 @@ def test_when_the_allowance_returns_is_said_in_the_readers_own_time() -> None:
     assert "<t:1763683200:R>" in words.advice
 
 
+def test_a_busy_model_says_when_to_come_back_if_it_knows() -> None:
+    """In seconds, or soon."""
+    known = words_for(errors.RateLimited(**PROVIDER, retry_after_s=12.4))
+
+    assert known.advice == "Try again in about 12 s."
+    assert words_for(errors.RateLimited(**PROVIDER)).advice == "Try again in a moment."
+
+
 def test_a_short_reference_is_stable_and_short() -> None:
     """The log has it beside the whole one."""
     assert short_reference("m:1") == short_reference("m:1")
