@@ -89,13 +89,11 @@ async def test_a_failed_turn_does_not_enter_the_history(world: World) -> None:
 
 async def test_a_member_without_credits_is_told_when_there_are_more(world: World) -> None:
     """The refusal comes before the provider is asked."""
-    interaction_id = await world.command(
-        "sam", "bot-lab", "quota set", member=world.users["olive"], amount=0, reason="test"
-    )
-    await world.responded("sam", "bot-lab", interaction_id)
+    await world.set_balance("olive", 0)
     asked_before = len((await world.get("provider/requests", since="0"))["requests"])
     message_id = await world.say("olive", "bot-lab", "{bot} hello")
     text = whole_text(await world.answered("olive", "bot-lab", message_id))
     assert "not charged" in text
     assert "<t:" in text
     assert len((await world.get("provider/requests", since="0"))["requests"]) == asked_before
+    await world.set_balance("olive", 1000)

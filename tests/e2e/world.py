@@ -267,6 +267,14 @@ class World:
         assert found, text
         return Decimal(found[1].replace(",", ""))
 
+    async def set_balance(self, user: str, credits_left: int) -> None:
+        """As staff."""
+        member = self.users[user]
+        interaction_id = await self.command(
+            "sam", "bot-lab", "quota set", member=member, amount=credits_left, reason="a test"
+        )
+        await self.responded("sam", "bot-lab", interaction_id)
+
     async def _until(
         self,
         condition: Callable[[], Any],
