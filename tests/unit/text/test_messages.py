@@ -11,14 +11,13 @@ import pytest
 from bot import errors
 from bot.text.messages import (
     SHORT_REFERENCE_CHARS,
-    Remedy,
     Tone,
     message,
-    permission_name,
     short_reference,
     words_for,
 )
 from bot.text.money import Payment
+from bot.text.rows import Remedy, permission_name
 from storage import errors as store
 
 SECRET = "upstream-secret-code"
@@ -40,6 +39,9 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.PermissionMissing(permission="manage_guild"),
         errors.BotPermissionMissing(permission="send_messages"),
         errors.TooManyTurns(limit=3),
+        errors.JobNotCancellable(status=SECRET),
+        errors.TooManyJobs(limit=5),
+        errors.ModelOff(model="sora-2"),
         errors.ProviderRejected(**PROVIDER, field=SECRET),
         errors.ModelNotFound(**PROVIDER, model=SECRET),
         errors.RateLimited(**PROVIDER, retry_after_s=12.4),

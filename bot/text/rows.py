@@ -1,0 +1,362 @@
+"""The rows of the table error → words; `messages.py` looks them up.
+
+Each says what happened and who can mend it. Facts come from the error, never from upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from bot import errors
+from bot.text.money import counted, credits_text
+from storage import errors as store
+
+
+class Remedy(StrEnum):
+    """Who can mend it."""
+
+    YOU = "you"
+    STAFF = "staff"
+    OPERATOR = "operator"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """One row of the table, filled in."""
+
+    heading: str
+    what: str
+    remedy: Remedy
+    advice: str
+
+
+def _you(heading: str, what: str, advice: str) -> Words:
+    return Words(heading=heading, what=what, remedy=Remedy.YOU, advice=advice)
+
+
+def _staff(heading: str, what: str, advice: str) -> Words:
+    return Words(heading=heading, what=what, remedy=Remedy.STAFF, advice=advice)
+
+
+def _operator(heading: str, what: str, advice: str = "") -> Words:
+    return Words(
+        heading=heading,
+        what=what,
+        remedy=Remedy.OPERATOR,
+        advice=advice or "The bot's operator has to mend this; please tell them the reference.",
+    )
+
+
+def _wait(heading: str, what: str, advice: str) -> Words:
+    return Words(heading=heading, what=what, remedy=Remedy.WAIT, advice=advice)
+
+
+def mebibytes(size_bytes: int) -> str:
+    """`20 MiB`, `0.4 MiB`; a size is never rounded down to nothing."""
+    return f"{max(size_bytes / 1_048_576, 0.1):.1f}".removesuffix(".0") + " MiB"
+
+
+_PERMISSIONS = {
+    "manage_guild": "Manage Server",
+    "manage_messages": "Manage Messages",
+    "send_messages": "Send Messages",
+    "send_messages_in_threads": "Send Messages in Threads",
+    "read_message_history": "Read Message History",
+    "view_channel": "View Channel",
+}
+
+
+def permission_name(permission: str) -> str:
+    """Discord's English label of a permission."""
+    return _PERMISSIONS.get(permission, permission.replace("_", " ").title())
+
+
+def _filename(name: str) -> str:
+    """A name that cannot break out of its code span (F-146)."""
+    clean = "".join(c for c in name if c.isprintable() and c != "`")
+    return clean[:60] or "file"
+
+
+# --- The rows that need more than one sentence -------------------------------------------------
+
+
+def _insufficient(error: store.InsufficientCredits) -> Words:
+    advice = "The server's staff can give you more with `/quota grant`."
+    if error.resets_at_us is not None:
+        moment = error.resets_at_us // 1_000_000
+        advice = f"Your allowance returns <t:{moment}:R>; the server's staff can also give more."
+    return Words(
+        heading="Not enough credits",
+        what=f"This needs up to {counted(error.needed_ucr)}; "
+        f"you have {credits_text(error.available_ucr)}.",
+        remedy=Remedy.STAFF,
+        advice=advice,
+    )
+
+
+def _rate_limited(error: errors.RateLimited) -> Words:
+    wait = "in a moment"
+    if error.retry_after_s is not None:
+        wait = f"in about {max(1, round(error.retry_after_s))} s"
+    return _wait("The model is busy", "Too many questions arrived at once.", f"Try again {wait}.")
+
+
+def _unsupported(error: errors.AttachmentUnsupported) -> Words:
+    accepted = ", ".join(error.accepted) or "text only"
+    return _you(
+        "That file cannot be read",
+        f"{error.model} cannot read `{_filename(error.filename)}`. It reads: {accepted}.",
+        "Attach another kind of file, or choose another model with `/chat`.",
+    )
+
+
+TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
+    # --- Our own checks
+    errors.PromptEmpty: lambda _: _you(
+        "Nothing to answer",
+        "There were no words and no file.",
+        "Write something after the mention.",
+    ),
+    errors.PromptTooLong: lambda e: _you(
+        "That is too long",
+        f"The question has {e.length:,} characters; {e.limit:,} are allowed.",
+        "Shorten it, or attach the text as a file.",
+    ),
+    errors.AttachmentTooLarge: lambda e: _you(
+        "That file is too large",
+        f"`{_filename(e.filename)}` has {mebibytes(e.size_bytes)}; "
+        f"{mebibytes(e.limit_bytes)} are allowed.",
+        "Attach a smaller one.",
+    ),
+    errors.AttachmentUnsupported: _unsupported,
+    errors.TooManyAttachments: lambda e: _you(
+        "Too many files", f"There were {e.count} files; {e.limit} are allowed.", "Attach fewer."
+    ),
+    errors.ModelUnknown: lambda e: _you(
+        "No such model",
+        f"The models here are: {', '.join(e.known)}.",
+        "Choose one of the suggestions of `/chat`.",
+    ),
+    errors.RequestInvalid: lambda e: _you(
+        "The model cannot do that",
+        f"{e.model} does not take this combination of question, files and options.",
+        "Ask without the file, or choose another model with `/chat`.",
+    ),
+    errors.AmountInvalid: lambda e: _you(
+        "That amount does not work",
+        f"An amount is a whole number from {e.low:,} to {e.high:,}.",
+        "Enter it without signs, points or letters.",
+    ),
+    errors.MemberNotHere: lambda _: _you(
+        "Not a member", "That user is not in this server.", "Choose someone who is."
+    ),
+    errors.MemberIsBot: lambda _: _you(
+        "Bots have no credits", "That user is a bot.", "Choose a person."
+    ),
+    # --- Rules
+    errors.PermissionMissing: lambda e: _staff(
+        "You may not do that here",
+        f"This needs the permission *{permission_name(e.permission)}*.",
+        "The server's staff can give it to you.",
+    ),
+    errors.BotPermissionMissing: lambda e: _staff(
+        "I may not do that here",
+        f"I lack the permission *{permission_name(e.permission)}* in this channel.",
+        "The server's staff can give it to me in the channel's settings.",
+    ),
+    errors.NotOwner: lambda _: _you(
+        "Not yours",
+        "This button belongs to whoever asked the question.",
+        "Ask your own question to get your own answer.",
+    ),
+    errors.GuildOnly: lambda _: _you(
+        "Only in a server", "This does nothing in direct messages.", "Use it in a server."
+    ),
+    errors.SelfGrant: lambda _: _staff(
+        "Not your own credits",
+        "Staff cannot change their own credits.",
+        "Another member of the server's staff, or its owner, can.",
+    ),
+    errors.TooManyTurns: lambda e: _wait(
+        "One after the other",
+        f"You already have {e.limit} answers running.",
+        "Wait for one to end, or stop it.",
+    ),
+    errors.TurnOver: lambda _: _you(
+        "Already over", "This answer has ended; there is nothing left to stop.", "Just read on."
+    ),
+    errors.Restarting: lambda _: _wait(
+        "Restarting", "A restart of the bot came in between.", "Ask again in a minute."
+    ),
+    errors.CommandOutdated: lambda _: _you(
+        "An old command",
+        "This command has changed since your Discord loaded it.",
+        "Reload Discord (Ctrl+R, or restart the app) and use it again.",
+    ),
+    # --- Jobs
+    errors.JobNotFound: lambda _: _you(
+        "No such job", "There is no such job of yours.", "Look at `/jobs list`."
+    ),
+    errors.JobNotCancellable: lambda _: _wait(
+        "Too late to cancel",
+        "The provider has this job already, or it is over.",
+        "Wait for its end; `/jobs list` shows where it stands.",
+    ),
+    errors.TooManyJobs: lambda e: _wait(
+        "One job after the other",
+        f"You already have {e.limit} jobs that are not over.",
+        "Wait for one to end, or cancel one.",
+    ),
+    errors.ModelOff: lambda e: _operator(
+        "That model is switched off",
+        f"This bot has no key for {e.model}.",
+        "Choose another model; the bot's operator can add the key.",
+    ),
+    errors.ConfirmationExpired: lambda _: _you(
+        "Asked too long ago",
+        "This question about the price is no longer open.",
+        "Use the command again.",
+    ),
+    errors.TaskFailed: lambda _: _wait(
+        "The job failed",
+        "The provider could not finish it and gave no reason.",
+        "Try again in a few minutes, or ask in other words.",
+    ),
+    errors.DeadlinePassed: lambda _: _wait(
+        "The job took too long",
+        "The provider did not finish it in time.",
+        "Try again when it is less busy.",
+    ),
+    errors.OutcomeUnknown: lambda _: _wait(
+        "The job got lost",
+        "It was sent, but the provider never confirmed it.",
+        "Try again in a few minutes.",
+    ),
+    errors.ResultUnavailable: lambda _: _wait(
+        "The result cannot be fetched",
+        "The provider finished, but its file could not be had.",
+        "Try again in a few minutes.",
+    ),
+    errors.ResultUnusable: lambda _: _wait(
+        "The result is not usable",
+        "What the provider sent is no picture or film that can be shown.",
+        "Try again; if it stays, tell the bot's operator.",
+    ),
+    # --- The provider
+    errors.ProviderRejected: lambda _: _you(
+        "The model did not accept this",
+        "Something in the question, a file or an earlier message does not suit it.",
+        "Ask in other words, without the file, or start over with `/forget`.",
+    ),
+    errors.InvalidApiKey: lambda _: _operator(
+        "The model is closed to me", "The provider no longer accepts this bot's key."
+    ),
+    errors.ProviderCreditsExhausted: lambda _: _operator(
+        "The bot's own account is empty",
+        "The operator's balance at the provider is used up; your credits are untouched.",
+        "The bot's operator has to top it up.",
+    ),
+    errors.IpNotAllowed: lambda _: _operator(
+        "The model is closed to this machine",
+        "The provider does not accept requests from where this bot runs.",
+    ),
+    errors.InsufficientPermissions: lambda _: _operator(
+        "The bot's key may not do this", "The provider's key lacks the right for this model."
+    ),
+    errors.ModelNotFound: lambda _: _operator(
+        "That model is gone",
+        "The provider no longer offers this model.",
+        "Choose another with `/chat`; the bot's operator can remove it from the list.",
+    ),
+    errors.TaskNotFound: lambda _: _operator(
+        "The work is gone", "The provider no longer knows of this piece of work."
+    ),
+    errors.RateLimited: _rate_limited,
+    errors.SpendLimitExceeded: lambda _: _operator(
+        "The bot's spending limit is reached",
+        "The operator's limit at the provider is used up for now.",
+        "Wait until it resets, or tell the bot's operator.",
+    ),
+    errors.ProviderInternalError: lambda _: _wait(
+        "The model stumbled", "The provider had an error of its own.", "Try again in a minute."
+    ),
+    errors.UpstreamError: lambda _: _wait(
+        "The model gave no answer",
+        "Behind the provider something failed, or it did not want to answer this.",
+        "Try again in a minute; if it stays, ask in other words.",
+    ),
+    errors.ContentRefused: lambda _: _you(
+        "The model declined",
+        "Its content rules do not allow an answer to this.",
+        "Ask for something else, or in other words.",
+    ),
+    errors.ProviderUnreachable: lambda _: _wait(
+        "The model cannot be reached",
+        "No connection to the provider was possible.",
+        "Try again in a few minutes.",
+    ),
+    errors.AnswerLost: lambda _: _wait(
+        "The answer got lost",
+        "The question was sent, but nothing came back.",
+        "Ask again in a minute.",
+    ),
+    errors.AnswerMalformed: lambda _: _wait(
+        "The answer made no sense",
+        "What the provider sent could not be read.",
+        "Ask again; if it stays, tell the bot's operator.",
+    ),
+    errors.StreamCut: lambda _: _wait(
+        "Interrupted", "The answer broke off before its end.", "Ask again for a whole one."
+    ),
+    errors.StreamStalled: lambda e: _wait(
+        "Interrupted by silence",
+        f"The model said nothing more for {e.idle_s:.0f} s.",
+        "Ask again in a minute.",
+    ),
+    # --- The operator's side
+    errors.SettingsInvalid: lambda _: _operator(
+        "The settings are not right", "The bot cannot work with the settings it was given."
+    ),
+    errors.CatalogueInvalid: lambda _: _operator(
+        "The list of models is not right", "The bot cannot work with its `models.toml`."
+    ),
+    errors.DiscordRefused: lambda _: _operator(
+        "Discord refused the bot", "Its token or its intents are not accepted."
+    ),
+    errors.DiscordUnreachable: lambda _: _operator(
+        "Discord is out of reach", "The bot could not reach Discord for several minutes."
+    ),
+    errors.Unexpected: lambda _: _operator(
+        "That was my mistake", "Something went wrong inside the bot."
+    ),
+    # --- Storage
+    store.InsufficientCredits: _insufficient,
+    store.Duplicate: lambda _: _you(
+        "Already done", "This was handled before; nothing happened a second time.", "Look above."
+    ),
+    store.IllegalMove: lambda _: _operator(
+        "Already decided", "This piece of work has ended in another way before."
+    ),
+    store.UnknownReference: lambda _: _operator(
+        "Unknown work", "The bot has no record of this piece of work."
+    ),
+    store.StoreUnavailable: lambda _: _wait(
+        "My memory is busy",
+        "The bot's database did not take the entry.",
+        "Try again in a minute; if it stays, tell the bot's operator.",
+    ),
+    store.StoreCorrupt: lambda _: _operator(
+        "My memory is damaged", "The bot's database cannot be read."
+    ),
+    store.StoreInUse: lambda _: _operator(
+        "Running twice", "Another copy of this bot is using its database."
+    ),
+    # --- Everything else is a bug
+    Exception: lambda _: _operator(
+        "Something failed", "Something went wrong that the bot has no words for."
+    ),
+}
