@@ -5,6 +5,7 @@ Each table is judged by itself, so that one mistake does not hide those of the o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +17,6 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
-    StrictStr,
     StringConstraints,
     ValidationError,
 )
@@ -71,10 +71,25 @@ def _amounts(value: object) -> object:
     return value if isinstance(value, dict) else {"": value}
 
 
+def _choice(value: object) -> object:
+    """One message for what would else be one for each type."""
+    plain = isinstance(value, int | str) and not isinstance(value, bool)
+    if not plain or not re.fullmatch(r"\S{1,40}", str(value)):
+        raise ValueError("must be a whole number, or a word of at most 40 characters")
+    return value
+
+
+def _value(value: object) -> object:
+    plain = isinstance(value, bool | int | str)
+    if not plain:
+        raise ValueError("must be true, false, a whole number or a text")
+    return value
+
+
 _Amount = Annotated[int, BeforeValidator(_amount_ucr)]
 _Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-_Choice = StrictInt | Annotated[StrictStr, StringConstraints(pattern=r"^\S{1,40}$")]
-_Value = StrictBool | StrictInt | StrictStr
+_Choice = Annotated[int | str, BeforeValidator(_choice)]
+_Value = Annotated[bool | int | str, BeforeValidator(_value)]
 _Meant = dict[str, Annotated[tuple[_Value, ...], Field(min_length=1)]]
 _Count = Annotated[int, Field(ge=0, le=100, strict=True)]
 

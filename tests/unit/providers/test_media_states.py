@@ -172,7 +172,12 @@ def test_results_are_bounded() -> None:
         (100, 100),
         (250, 100),
         (-3, 0),
-        *((value, None) for value in (None, "", "half", True, [], "9" * 50)),
+        (None, None),
+        ("", None),
+        ("half", None),
+        (True, None),
+        ([], None),
+        ("9" * 50, None),
     ],
 )
 def test_progress_is_cut_to_a_hundred_and_decides_nothing(value: Any, progress: int | None) -> None:
@@ -310,8 +315,10 @@ json_values = st.recursive(
     max_leaves=9,
 )
 keys = st.sampled_from(
-    ["id", "task_id", "status", "progress", "url", "urls", "output", "data", "error", "code"]
-    + ["created_at", "expires_at", "model", "credits_consumed", "metadata", "task_result"]
+    [
+        *("id", "task_id", "status", "progress", "url", "urls", "output", "data", "error", "code"),
+        *("created_at", "expires_at", "model", "credits_consumed", "metadata", "task_result"),
+    ]
 )
 documents = st.dictionaries(
     keys,
