@@ -96,7 +96,7 @@ async def open_content(http: ProviderHttp, path: str) -> AsyncIterator[Content]:
     response, elsewhere = await _follow(http, path)
     try:
         if elsewhere is not None:
-            yield Content(redirect_url=str(elsewhere), chunks=_nothing())
+            yield Content(redirect_url=str(elsewhere), chunks=_Nothing())
         else:
             deadline_s = asyncio.get_running_loop().time() + http.timeouts.content_s
             yield await _content(http, response, deadline_s)
@@ -186,7 +186,11 @@ async def _chunk(http: ProviderHttp, response: aiohttp.ClientResponse, deadline_
         raise AnswerLost(provider=http.provider) from error
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    chunks: tuple[bytes, ...] = ()
-    for chunk in chunks:
-        yield chunk
+class _Nothing:
+    """No bytes at all."""
+
+    def __aiter__(self) -> _Nothing:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 
 import pytest
@@ -15,10 +16,12 @@ from bot.errors import (
     ModelNotFound,
     ProviderError,
     ProviderRejected,
+    ProviderUnreachable,
 )
 from bot.limits import CONTENT_BYTES_MAX, CONTENT_REDIRECTS_MAX
 from bot.providers.base import Content
 from bot.providers.http import ProviderHttp, Timeouts, make_session
+from bot.providers.openai_video import OpenAIVideo
 from bot.providers.registry import MediaProviders
 from tests.unit.providers.media_support import (
     CATALOGUE,
@@ -31,7 +34,7 @@ from tests.unit.providers.media_support import (
     Step,
     open_lab,
 )
-from tests.unit.providers.support import API_KEY, answers, cut
+from tests.unit.providers.support import API_KEY, answers, cut, reset
 
 
 def film(
@@ -203,6 +206,45 @@ async def test_trouble_of_the_reader_stays_its_own() -> None:
         with pytest.raises(OSError, match="disk full"):
             async with lab.videos.content("video_123"):
                 raise OSError("disk full")
+
+
+async def test_a_film_of_a_host_that_is_not_there() -> None:
+    """F-45: no connection; the engine tries again."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    async with make_session() as session:
+        videos = OpenAIVideo(
+            ProviderHttp(
+                session, provider="video", base_url=f"http://127.0.0.1:{port}/v1", api_key=API_KEY
+            )
+        )
+        with pytest.raises(ProviderUnreachable):
+            async with videos.content("video_123"):
+                pass
+
+
+async def test_a_film_whose_host_says_nothing_is_lost() -> None:
+    """F-46 for a read: worth another try."""
+    async with open_lab(reset) as lab:
+        with pytest.raises(AnswerLost):
+            await download(lab)
+
+
+async def test_first_bytes_may_come_one_by_one() -> None:
+    """The marks of a film may straddle chunks."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
+        await response.prepare(request)
+        for position in range(20):
+            await response.write(MP4[position : position + 1])
+            await asyncio.sleep(0)
+        await response.write(MP4[20:])
+        return response
+
+    async with open_lab(drip) as lab:
+        assert await download(lab) == MP4
 
 
 # --- Who makes what ----------------------------------------------------------------------------

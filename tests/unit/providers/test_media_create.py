@@ -202,9 +202,9 @@ def test_the_name_at_the_provider_may_differ_from_ours() -> None:
 def test_addresses_of_other_media_travel_as_a_list() -> None:
     """An option of kind urls, such as a model that edits a video has."""
     films = Option(name="films", send="video_urls", kind=OptionKind.URLS, low=1, high=2)
-    model = replace(GROK, options={"films": films}, price=FLAT)
+    model = replace(GROK, options={"films": films}, price=FLAT, nsfw_checker=None)
     body = body_of(ask(model, options={"films": ("https://a.example/1.mp4",)}), callback_url=None)
-    assert body["input"]["video_urls"] == ["https://a.example/1.mp4"]
+    assert body["input"] == {"prompt": "A cat", "video_urls": ["https://a.example/1.mp4"]}
 
 
 # --- Once, and only there -------------------------------------------------------------------------

@@ -296,6 +296,24 @@ async def test_gateways_say_in_many_ways_that_a_video_is_unknown(status: int, bo
             await lab.videos.get("video_123")
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"object": "video"}, AnswerMalformed),
+        (200, {"error": {"code": "invalid_api_key"}}, InvalidApiKey),
+        (302, b"", AnswerMalformed),
+        *((status, body, ProviderError) for status, body in VIDEO_ERRORS.items()),
+    ],
+)
+async def test_a_video_read_that_tells_no_state_raises(
+    status: int, body: Any, expected: type[ProviderError]
+) -> None:
+    """Provider-docs 004, its five bodies, and answers that are none."""
+    async with open_lab(answers(body, status=status)) as lab:
+        with pytest.raises(expected):
+            await lab.videos.get("video_123")
+
+
 @pytest.mark.parametrize("name", ["../credits", "a/b", "", "x?y", "..", "x" * 300, "a%2Fb"])
 async def test_a_name_that_is_none_never_reaches_the_provider(name: str) -> None:
     """A callback's body is anybody's: its name must not steer where the key goes (F-65)."""
