@@ -26,6 +26,8 @@ _CAPPED = {
     # At DEBUG these print members' words or Discord's bodies (C-1).
     "aiosqlite": logging.WARNING,
     "sqlalchemy": logging.WARNING,
+    # Its two lines a start say nothing that `run` does not say in our words.
+    "alembic": logging.WARNING,
     "discord": logging.INFO,
     "asyncio": logging.INFO,
 }
@@ -45,7 +47,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # A path that carries its own key (C-2): interactions, webhooks, our callbacks.
         (r"(/webhooks/\d+/)(?!\[redacted\])[^/\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
         (r"(/interactions/\d+/)(?!\[redacted\])[^/\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
-        (r"(/cb/v\d+/)(?!\[redacted\])[^\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
+        (r"(/callbacks/)(?!\[redacted\])[^\s?\"'\\)>\]]+", rf"\1{REDACTED}"),
         (
             r"([?&](?:hm|signature|sig|token|key)=)(?!\[redacted\])[^&\s\"'\\)>\]]+",
             rf"\1{REDACTED}",

@@ -8,6 +8,7 @@ that dies half-way leaves the old schema (reliability.md F-18).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -50,11 +51,11 @@ def upgrade(connection: Connection) -> None:
     if found is not None and found not in known:
         raise ForeignDatabase(f"schema {found} is not known to this release")
     # The literal "head" would be resolved by the same directory; the revision is explicit.
-    with EnvironmentContext(
-        Config(),
-        scripts,
-        fn=lambda revision, _context: scripts._upgrade_revs(head(), revision),  # noqa: SLF001
-    ) as environment:
+
+    def steps(revision: Any, _context: Any) -> Any:
+        return scripts._upgrade_revs(head(), revision)  # noqa: SLF001 - as `alembic upgrade` does.
+
+    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(
             connection=connection,
             target_metadata=metadata,

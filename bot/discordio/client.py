@@ -29,6 +29,10 @@ from bot.text.messages import Notice, message, short_reference
 from storage.errors import Duplicate
 from storage.types import OpenTurn
 
+# Atelier has no voice, so discord.py need not warn at every start that it could not speak.
+discord.VoiceClient.warn_nacl = False
+discord.VoiceClient.warn_dave = False
+
 EXTENSIONS = ("cogs.chat", "cogs.credits", "cogs.quota", "cogs.help")
 
 _log = structlog.get_logger(__name__)

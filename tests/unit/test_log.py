@@ -103,7 +103,7 @@ SHAPES: dict[str, Callable[[], object]] = {
     "interaction address": lambda: stdlib.warning(
         "POST /interactions/123/%s/callback", INTERACTION
     ),
-    "callback address": lambda: log.info("GET /cb/v1/canary/1/mac"),
+    "callback address": lambda: log.info("POST /callbacks/7/1/canary-mac"),
     "bearer": lambda: log.info("Bearer canary-token-0123456789"),
     "bot scheme": lambda: log.info("Bot canary-token-01234567890123"),
     "basic scheme": lambda: log.info("Basic Y2FuYXJ5OmNhbmFyeQcanary=="),
