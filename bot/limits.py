@@ -160,6 +160,86 @@ START_DELAY_S_MAX = 900.0
 STABLE_CONNECTION_S = 1_800.0
 """A start that held this long was a good one."""
 
+# --- Jobs (reliability.md S-2, S-5, section 5) ----------------------------------------------------
+CONFIRM_ABOVE_CREDITS = 50
+"""Dearer jobs are asked about first: a long video is pressed by mistake only once."""
+JOBS_PER_USER_MAX = 10
+"""Jobs of one member that are not over; one member must not fill the queue."""
+JOBS_SHOWN_MAX = 10
+"""One page of `/jobs list`."""
+CREATES_PER_PROVIDER_MAX = 4
+"""Section 5: what a crash can cost the operator is this many prices."""
+JOBS_WAITING_MAX = 256
+"""Accepted jobs kept in memory for a free create; those behind them wait in the database."""
+JOB_STEPS_MAX = 32
+"""Polls, downloads and deliveries at once; creates are counted apart."""
+JOB_LEASE_S = 30.0
+"""How soon a restarted process takes a job over that the former one was moving."""
+JOB_SWEEP_S = 10.0
+"""The engine knows when its jobs are due; this often it also looks for what it was not told of."""
+STORE_TROUBLE_DELAY_S = 1.0
+"""Before the engine asks a database again that did not answer."""
+IMAGE_DEADLINE_S = 30 * 60.0
+VIDEO_DEADLINE_S = 3 * 3_600.0
+"""S-5, from acceptance; then the credits go back (F-52)."""
+IMAGE_FIRST_POLL_S = 5.0
+VIDEO_FIRST_POLL_S = 20.0
+"""Until a model's usual duration is learned."""
+POLL_DELAYS_S = (5.0, 10.0, 20.0, 30.0, 60.0)
+"""S-5: after the first poll; the last one repeats."""
+POLL_INTERVAL_S_MIN = 5.0
+"""F-65: callbacks cannot make us ask the provider about one job more often."""
+POLLS_PER_S_MAX = 10
+"""Of all jobs together."""
+JITTER_PPM = 100_000
+"""Waits are spread by this share, so that jobs accepted together are not polled together."""
+IMAGE_GRACE_S = 10 * 60.0
+VIDEO_GRACE_S = 3_600.0
+"""Section 5: how long an unclear create waits for evidence; at least three times the duration."""
+GRACE_DURATIONS = 3
+BLIND_GRACE_S = 120.0
+"""Without a callback nothing can arrive: the member need not wait long."""
+EVIDENCE_SLACK_S = 120.0
+"""Between the provider's clock and ours, where a task must have been made by our create."""
+EVIDENCE_GETS_MAX = 3
+"""Task ids of one job's callbacks that are asked about at once (F-65)."""
+REFUSED_S_MAX = 300.0
+"""F-36, F-45: a create that was refused for now is tried again for this long."""
+REFUSED_DELAY_S = 5.0
+REFUSED_DELAY_S_MAX = 60.0
+"""Between those tries where the provider names no time; doubled each time."""
+TASK_MISSING_TRIES = 3
+TASK_MISSING_DELAY_S = 40.0
+"""F-35: three tries within two minutes."""
+URL_MISSING_TRIES = 3
+"""F-48: a completed task may name its result a moment later."""
+FETCH_TRIES = 3
+"""F-53: each with a fresh read of the task, whose address may be a new one."""
+RESULT_FILES_MAX = 4
+"""Results of one task that are shown: a gallery that fits a phone."""
+REPORTED_FACTOR_MAX = 100
+"""F-51: of the listed price; a larger reported amount is no price, and is booked as this."""
+STEP_ERRORS_MAX = 5
+"""A job that makes us fail this often in a row is ended, and its credits given back."""
+STEP_ERROR_DELAY_S = 5.0
+"""Before such a job is touched again; doubled each time."""
+VERDICT_WRITES_MAX = 120
+"""Tries to write down what a create answered, five seconds apart: the id is known only here."""
+VERDICT_DELAY_S = 5.0
+CARD_INTERVAL_S = 5.0
+"""Between two refreshes of one job's card."""
+CARD_REFRESHES_MAX = 4
+"""Cards brought up to date at once."""
+CARDS_MAX = 1_000
+"""Jobs whose last shown card is remembered; older ones are shown once more."""
+DELIVERY_DELAY_S = 2.0
+DELIVERY_DELAY_S_MAX = 300.0
+"""S-7: between two tries to deliver; doubled each time, unless Discord names a longer one."""
+DELIVERY_AGE_S_MAX = 86_400.0
+"""S-7: then the member's list has the outcome."""
+INBOX_BATCH_MAX = 64
+"""Callbacks of jobs that are over, looked at in one go."""
+
 # --- Credits -----------------------------------------------------------------------------------
 GRANT_CREDITS_MAX = 1_000_000
 """product.md, /quota."""
@@ -171,3 +251,7 @@ assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert STREAM_IDLE_TIMEOUT_S < ANSWER_HEAD_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert CONNECT_TIMEOUT_S < CREATE_TIMEOUT_S
 assert CONTENT_IDLE_TIMEOUT_S < CONTENT_TIMEOUT_S
+assert min(POLL_DELAYS_S) >= POLL_INTERVAL_S_MIN
+assert (TASK_MISSING_TRIES - 1) * TASK_MISSING_DELAY_S <= 120
+assert IMAGE_GRACE_S < IMAGE_DEADLINE_S < VIDEO_DEADLINE_S
+assert JOB_SWEEP_S <= JOB_LEASE_S < CREATE_TIMEOUT_S
