@@ -10,6 +10,8 @@ AtelierError
 │   ├── ModelUnknown
 │   ├── RequestInvalid
 │   ├── AmountInvalid
+│   ├── PictureMissing
+│   ├── PictureGone
 │   ├── MemberNotHere
 │   └── MemberIsBot
 ├── Refused
@@ -152,6 +154,14 @@ class AmountInvalid(InvalidInput):
         self.given = given
         self.low = low
         self.high = high
+
+
+class PictureMissing(InvalidInput):
+    """The message that was clicked holds no picture."""
+
+
+class PictureGone(InvalidInput):
+    """Discord's address of a reference picture has ended, so the provider could not fetch it."""
 
 
 class MemberNotHere(InvalidInput):

@@ -54,6 +54,44 @@ REASON_CHARS_MAX = 200
 QUOTED_CHARS_MAX = 4_000
 """Of a message that the question replies to: two full Discord messages."""
 
+# --- Cards of jobs (reliability.md S-7) ---------------------------------------------------------
+CARD_PROMPT_CHARS_MAX = 80
+"""Of the prompt in a card's heading: two lines on a phone."""
+ALT_TEXT_CHARS_MAX = 256
+"""discord.py's limit for the description of a picture."""
+CARD_LINK_CHARS_MAX = 2_500
+"""Of a result's address on a card, beside its other words; presigned ones have up to 2,000."""
+SHOW_TIMEOUT_S = 10.0
+"""Progress that could not be shown by then is old; the next one is as good."""
+DELIVERY_TIMEOUT_S = 120.0
+"""One try to deliver, with the upload of 25 MiB over a slow line."""
+DELIVERY_RETRY_S = 5.0
+"""After a trouble of Discord's that passes and names no time."""
+BAN_PAUSE_S = 600.0
+"""F-85: after an answer of Cloudflare's instead of Discord's."""
+UPLOAD_BYTES_MAX = 24 * 1024 * 1024
+"""Of all files of one message: Discord takes 25 MiB with everything around them."""
+GALLERY_ITEMS_MAX = 10
+"""Discord's limit."""
+CLOSED_CHANNEL_S = 600.0
+"""F-89: a channel that refused us is not asked again for this long (invalid requests count)."""
+CLOSED_CHANNELS_MAX = 1_000
+"""Remembered at once; the oldest go."""
+POSTED_SEARCH_MESSAGES_MAX = 100
+"""One page of history: where a message of ours must be, if it was posted before a restart."""
+SHOWN_CARDS_MAX = 2_000
+"""Cards whose last look we remember, so that no edit changes nothing."""
+CONFIRMATIONS_MAX = 1_000
+"""Open questions about a price; the oldest go."""
+CONFIRMATION_S = 840.0
+"""A little less than the 15 minutes for which an interaction's token lives."""
+INTERACTION_TOKEN_S = 885.0
+"""Discord's 15 minutes, less what a request may take."""
+MODAL_TEXT_CHARS_MAX = 4_000
+"""Discord's limit for a text field."""
+JOBS_LISTED_MAX = 10
+"""Lines of `/jobs list`: what a phone shows."""
+
 # --- Chat ------------------------------------------------------------------------------------
 PROMPT_CHARS_MAX = 20_000
 """Far above a Discord message (2,000) or option (6,000); bounds what we store and estimate."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from bot import errors
 from bot.text.money import counted, credits_text
+from bot.text.options import request_invalid
 from storage import errors as store
 
 
@@ -141,15 +142,21 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         f"The models here are: {', '.join(e.known)}.",
         "Choose one of the suggestions of `/chat`.",
     ),
-    errors.RequestInvalid: lambda e: _you(
-        "The model cannot do that",
-        f"{e.model} does not take this combination of question, files and options.",
-        "Ask without the file, or choose another model with `/chat`.",
-    ),
+    errors.RequestInvalid: lambda e: _you(*request_invalid(e)),
     errors.AmountInvalid: lambda e: _you(
         "That amount does not work",
         f"An amount is a whole number from {e.low:,} to {e.high:,}.",
         "Enter it without signs, points or letters.",
+    ),
+    errors.PictureMissing: lambda _: _you(
+        "No picture there",
+        "That message holds no picture that I can see.",
+        "Choose a message with a picture (PNG, JPEG, WebP or GIF) in it.",
+    ),
+    errors.PictureGone: lambda _: _you(
+        "The picture is out of reach",
+        "Discord no longer gives out the picture that this job began with.",
+        "Use the command again and attach the picture.",
     ),
     errors.MemberNotHere: lambda _: _you(
         "Not a member", "That user is not in this server.", "Choose someone who is."
