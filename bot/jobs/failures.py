@@ -1,0 +1,54 @@
+"""Why a job failed, from the word that is stored back to the error that `bot/text` has words for.
+
+A row keeps only the name of an error's class: facts of the provider's answer that a member may
+see are few, and raw upstream words are none of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import bot.errors
+from bot.errors import (
+    AtelierError,
+    InvalidInput,
+    JobFailure,
+    ModelNotFound,
+    ProviderError,
+    ProviderRejected,
+    Unexpected,
+)
+from storage.types import Job, Outcome
+
+UNEXPECTED = Unexpected.__name__
+
+_CLASSES: dict[str, type[AtelierError]] = {
+    name: found
+    for name, found in vars(bot.errors).items()
+    if inspect.isclass(found) and issubclass(found, JobFailure | ProviderError)
+}
+
+
+def failure_of(error: Exception) -> str:
+    """Return the word to store: the class's name, if `error_of` can make something of it."""
+    if isinstance(error, InvalidInput):
+        # Our own check of a request that was accepted before: the catalogue has changed since.
+        return ProviderRejected.__name__
+    name = type(error).__name__
+    return name if name in _CLASSES else UNEXPECTED
+
+
+def error_of(job: Job) -> AtelierError | None:
+    """Return why the job failed, None for a job that did not."""
+    if job.outcome is not Outcome.FAILED:
+        return None
+    found = _CLASSES.get(job.failure or "")
+    if found is None:
+        return Unexpected(reference=job.short_id)
+    if issubclass(found, ModelNotFound):
+        return found(provider=job.provider, model=job.model)
+    if issubclass(found, bot.errors.StreamStalled):
+        return Unexpected(reference=job.short_id)
+    if issubclass(found, ProviderError):
+        return found(provider=job.provider)
+    return found()
