@@ -10,11 +10,13 @@ from bot.limits import CARD_CHARS_MAX
 from bot.text.cards import CardText
 from bot.text.messages import Notice, Tone
 
-_ACCENTS = {
+ACCENTS = {
     Tone.PLAIN: Colour(0x5865F2),
     Tone.GOOD: Colour(0x2D9D6A),
     Tone.REFUSED: Colour(0xC98A1B),
     Tone.FAILED: Colour(0xC4433F),
+    Tone.WORKING: Colour(0x2F7FC1),
+    Tone.OVER: Colour(0x80848E),
 }
 """Colours that carry on light and on dark alike."""
 
@@ -26,7 +28,7 @@ def card(*, tone: Tone, heading: str, lines: Sequence[str], closing: str = "") -
         parts.append(f"-# {closing}")
     text = "\n".join(parts)[:CARD_CHARS_MAX]
     view = ui.LayoutView(timeout=None)
-    view.add_item(ui.Container(ui.TextDisplay(text), accent_colour=_ACCENTS[tone]))
+    view.add_item(ui.Container(ui.TextDisplay(text), accent_colour=ACCENTS[tone]))
     view.stop()
     return view
 

@@ -26,6 +26,8 @@ class Tone(StrEnum):
     GOOD = "good"
     REFUSED = "refused"
     FAILED = "failed"
+    WORKING = "working"
+    OVER = "over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
