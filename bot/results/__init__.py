@@ -1,0 +1,1 @@
+"""Files that others made: fetched once, behind one guard, and kept until they are delivered."""
