@@ -183,10 +183,46 @@ WEB_BODY_BYTES_MAX = 64 * 1024
 """C-10: far above any callback, far below what would hurt."""
 WEB_IDLE_TIMEOUT_S = 5.0
 """F-130: a connection without a whole request is closed."""
+WEB_BODY_TIMEOUT_S = 4.0
+"""F-131: all of a body, from the last header on; with the other two a request has ten seconds."""
+WEB_LINGER_S = 0.5
+"""What is still read of a refused body, so that its answer is not lost with the connection."""
+WEB_CONNECTIONS_MAX = 512
+"""C-10: below a usual limit of 1,024 files, which Discord and the provider need, too (F-122)."""
+WEB_REFUSALS_PER_S = 20.0
+WEB_REFUSALS_BURST = 100
+"""C-10: refused requests of one network; honest senders have next to none."""
+WEB_NETWORKS_MAX = 10_000
+"""Networks whose refusals are counted; the one that was quiet for longest is forgotten."""
+WEB_REFUSAL_LOG_S = 60.0
+"""Between two lines about refusals."""
 WEB_SHUTDOWN_TIMEOUT_S = 5.0
 """Requests in flight at the end are this short."""
 HEALTH_TIMEOUT_S = 4.0
 """Below the five seconds that the image gives its health check."""
+
+# --- Result files (reliability.md C-12) -----------------------------------------------------------
+RESULT_IMAGE_BYTES_MAX = 64 * 1024 * 1024
+"""A 4K picture as PNG has 25 to 35 MiB; incompressible noise of that size 33 MiB."""
+RESULT_VIDEO_BYTES_MAX = 256 * 1024 * 1024
+"""As `CONTENT_BYTES_MAX`: 30 s of 4K at 60 Mbit/s are 215 MiB. Discord takes 500 MiB at most and
+usually 10; what it does not take is shown as a link."""
+RESULT_IMAGE_TIMEOUT_S = 120.0
+"""All of a picture, redirects included; a phone's line of 5 Mbit/s brings it in time."""
+RESULT_VIDEO_TIMEOUT_S = 300.0
+"""All of a film, as `CONTENT_TIMEOUT_S`."""
+RESULT_STALL_TIMEOUT_S = 30.0
+"""F-56: until the head of an answer, and between two pieces of its body."""
+RESULT_REDIRECTS_MAX = 3
+"""C-12: object stores need one or two."""
+RESULT_WRITE_BYTES = 1024 * 1024
+"""Gathered before a thread writes them: bounds the memory of one fetch (F-54)."""
+RESULT_FOLDER_BYTES_MAX = 4 * 1024 * 1024 * 1024
+"""Files wait there for seconds; this many bytes mean that nothing can be delivered."""
+RESULT_DISK_FREE_BYTES_MIN = 256 * 1024 * 1024
+"""F-111: the database, which shares the disk, must go on working."""
+PICTURE_TIMEOUT_S = 30.0
+"""C-15: a member's picture from Discord's CDN; its size is bounded as an attachment's."""
 
 # --- Start guard (reliability.md S-9) -----------------------------------------------------------
 STARTS_WITHOUT_DELAY = 3
@@ -289,6 +325,10 @@ assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert STREAM_IDLE_TIMEOUT_S < ANSWER_HEAD_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert CONNECT_TIMEOUT_S < CREATE_TIMEOUT_S
 assert CONTENT_IDLE_TIMEOUT_S < CONTENT_TIMEOUT_S
+assert WEB_IDLE_TIMEOUT_S + WEB_BODY_TIMEOUT_S + WEB_LINGER_S < 10
+assert CONNECT_TIMEOUT_S < RESULT_STALL_TIMEOUT_S < RESULT_IMAGE_TIMEOUT_S
+assert RESULT_IMAGE_TIMEOUT_S < RESULT_VIDEO_TIMEOUT_S
+assert RESULT_IMAGE_BYTES_MAX < RESULT_VIDEO_BYTES_MAX < RESULT_FOLDER_BYTES_MAX
 assert min(POLL_DELAYS_S) >= POLL_INTERVAL_S_MIN
 assert (TASK_MISSING_TRIES - 1) * TASK_MISSING_DELAY_S <= 120
 assert IMAGE_GRACE_S < IMAGE_DEADLINE_S < VIDEO_DEADLINE_S
