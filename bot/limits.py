@@ -243,8 +243,8 @@ JOBS_SHOWN_MAX = 10
 """One page of `/jobs list`."""
 CREATES_PER_PROVIDER_MAX = 4
 """Section 5: what a crash can cost the operator is this many prices."""
-JOBS_WAITING_MAX = 256
-"""Accepted jobs kept in memory for a free create; those behind them wait in the database."""
+CREATE_SLOT_DELAY_S = 1.0
+"""Until a job is looked at again whose provider has as many creates in flight as it may."""
 JOB_STEPS_MAX = 32
 """Polls, downloads and deliveries at once; creates are counted apart."""
 JOB_LEASE_S = 30.0
@@ -269,14 +269,13 @@ JITTER_PPM = 100_000
 """Waits are spread by this share, so that jobs accepted together are not polled together."""
 IMAGE_GRACE_S = 10 * 60.0
 VIDEO_GRACE_S = 3_600.0
-"""Section 5: how long an unclear create waits for evidence; at least three times the duration."""
-GRACE_DURATIONS = 3
+"""Section 5: how long an unclear create waits for evidence."""
+GRACE_DURATIONS = 9
+"""Or this many usual durations: three times the slowest, which take about three times as long."""
 BLIND_GRACE_S = 120.0
 """Without a callback nothing can arrive: the member need not wait long."""
 EVIDENCE_SLACK_S = 120.0
 """Between the provider's clock and ours, where a task must have been made by our create."""
-EVIDENCE_GETS_MAX = 3
-"""Task ids of one job's callbacks that are asked about at once (F-65)."""
 REFUSED_S_MAX = 300.0
 """F-36, F-45: a create that was refused for now is tried again for this long."""
 REFUSED_DELAY_S = 5.0

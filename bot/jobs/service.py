@@ -104,7 +104,9 @@ class JobService:
         self._wake()
         return job
 
-    async def cancel(self, short_id: str, *, user_id: int, staff: bool, guild_id: int | None) -> Job:
+    async def cancel(
+        self, short_id: str, *, user_id: int, staff: bool, guild_id: int | None
+    ) -> Job:
         """End a job that the provider does not have, and give its credits back.
 
         An unclear one (`UNKNOWN`) may be ended too: *give my credits back now*. `staff` counts in

@@ -104,7 +104,7 @@ def vary(
         case Variation.AGAIN:
             return _again(former, changes, base, catalogue)
         case Variation.LARGE:
-            return _large(former, changes, base, catalogue, available, now_us)
+            return _large(former, changes, base, catalogue, available=available, now_us=now_us)
         case Variation.ANIMATE:
             return _animate(former, changes, base, now_us)
 
@@ -124,6 +124,7 @@ def _large(
     changes: Changes,
     base: Order,
     catalogue: Catalogue,
+    *,
     available: Available,
     now_us: int,
 ) -> Order:
@@ -207,7 +208,7 @@ def _result(former: Former, changes: Changes, now_us: int) -> tuple[str, ...]:
     raise ResultUnavailable
 
 
-# --- Ratios ------------------------------------------------------------------------------------------
+# --- Ratios --------------------------------------------------------------------------------------
 
 
 def _choice_4k(model: MediaModel) -> str | None:
