@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -118,4 +118,27 @@ class Fetcher(Protocol):
 
     async def secure(self, url: str, *, kind: JobKind) -> Fetched:
         """Fetch `url` into the result folder. Raises `ResultUnavailable`, `ResultUnusable`."""
+        ...
+
+
+class ResultFolder(Protocol):
+    """Where secured bytes wait until they are delivered; names are those of `Artifact.path`."""
+
+    def path_of(self, name: str) -> Path | None:
+        """Where the file is; None when it is gone."""
+        ...
+
+    async def keep(self, chunks: AsyncIterator[bytes], *, kind: JobKind) -> Fetched:
+        """Keep bytes that came from the provider itself, judged as `Fetcher.secure` judges.
+
+        Raises `ResultUnavailable`, `ResultUnusable`, and what `chunks` raises.
+        """
+        ...
+
+    async def remove(self, names: Collection[str]) -> None:
+        """Delete files that nobody needs any more; those that are gone are no matter."""
+        ...
+
+    async def remove_others(self, names: Collection[str]) -> int:
+        """Delete whatever a former process left, but not `names`; how many files that were."""
         ...
