@@ -249,7 +249,7 @@ class WatchedStore:
         self.fenced: StoreInUse | None = None
 
     async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         try:
             return await self._database.transact(body, *args, **kwargs)
@@ -259,7 +259,7 @@ class WatchedStore:
             raise
 
     async def read(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         return await self._database.read(body, *args, **kwargs)
 

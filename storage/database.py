@@ -36,13 +36,13 @@ class Store(Protocol):
     """What services need of a database; `Database` and `InlineDatabase` are both one."""
 
     async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `body` in one write transaction: all of it or nothing."""
         ...
 
     async def read(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `body` on one consistent view; writing in it is an error."""
         ...
@@ -113,7 +113,7 @@ class Database:
         return database
 
     async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `body` in a write transaction; it commits even if the caller is cancelled.
 
@@ -124,7 +124,7 @@ class Database:
         return await self._shielded(self._run(self._fenced, body, *args, **kwargs))
 
     async def read(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `body` on one consistent view; a write in it raises StoreUnavailable (read-only)."""
         return await self._shielded(self._view(body, *args, **kwargs))
@@ -157,14 +157,14 @@ class Database:
         return body(connection, *args, **kwargs)
 
     async def _run(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         with sqlite.translating(self._path):
             async with self._engine.begin() as connection:
                 return await connection.run_sync(body, *args, **kwargs)
 
     async def _view(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         with sqlite.translating(self._path):
             async with self._engine.connect() as connection:

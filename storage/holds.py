@@ -42,20 +42,7 @@ def hold(
     held_ucr = min(amount_ucr, wallet.available_ucr)
     if held_ucr < floor_ucr:
         raise wallet.insufficient(allowance, floor_ucr)
-    hold_id = connection.execute(
-        insert(holds)
-        .values(
-            reference=reference,
-            user_id=user_id,
-            amount_ucr=held_ucr,
-            state=HoldState.OPEN,
-            opened_us=wallet.now_us,
-        )
-        .returning(holds.c.id)
-    ).scalar_one()
-    _reserve(
-        connection, wallet, ActKind.HOLD, hold_id=hold_id, reference=reference, amount_ucr=held_ucr
-    )
+    _open(connection, wallet, reference=reference, amount_ucr=held_ucr)
     return Hold(reference=reference, user_id=user_id, amount_ucr=held_ucr, state=HoldState.OPEN)
 
 
@@ -135,6 +122,26 @@ def void(
     )
 
 
+def lose(
+    connection: Connection,
+    *,
+    user_id: int,
+    loss_ucr: int,
+    reference: str,
+    cause: Cause,
+    now_us: int,
+) -> Settlement:
+    """Book what the provider cost when the member's hold has already ended (S-6, I-10).
+
+    An empty hold of its own, voided at once: the loss has a reference and a cause like any other,
+    and the member's credits are not touched. Repeated, it returns the first outcome.
+    """
+    if _find(connection, reference) is None:
+        wallet = wallets.load(connection, user_id=user_id, now_us=now_us)
+        _open(connection, wallet, reference=reference, amount_ucr=0)
+    return void(connection, reference=reference, cause=cause, loss_ucr=loss_ucr, now_us=now_us)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _HoldRow:
     id: int
@@ -187,6 +194,28 @@ def _get(connection: Connection, reference: str) -> _HoldRow:
     if row is None:
         raise UnknownReference(reference=reference)
     return row
+
+
+def _open(connection: Connection, wallet: Wallet, *, reference: str, amount_ucr: int) -> None:
+    hold_id = connection.execute(
+        insert(holds)
+        .values(
+            reference=reference,
+            user_id=wallet.user_id,
+            amount_ucr=amount_ucr,
+            state=HoldState.OPEN,
+            opened_us=wallet.now_us,
+        )
+        .returning(holds.c.id)
+    ).scalar_one()
+    _reserve(
+        connection,
+        wallet,
+        ActKind.HOLD,
+        hold_id=hold_id,
+        reference=reference,
+        amount_ucr=amount_ucr,
+    )
 
 
 def _reserve(

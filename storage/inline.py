@@ -41,14 +41,14 @@ class InlineDatabase:
         return cls(path)
 
     def run(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`transact` for callers without a loop."""
         with sqlite.translating(self._path), self.engine.begin() as connection:
             return body(connection, *args, **kwargs)
 
     def view(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """`read` for callers without a loop."""
         with sqlite.translating(self._path), self.engine.connect() as connection:
@@ -56,13 +56,13 @@ class InlineDatabase:
             return sqlite.viewed(reading, body, *args, **kwargs)
 
     async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `body` in one write transaction."""
         return self.run(body, *args, **kwargs)
 
     async def read(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `body` on one consistent view."""
         return self.view(body, *args, **kwargs)

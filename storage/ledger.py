@@ -18,7 +18,7 @@ from storage import wallet as wallets
 from storage.audit import audit
 from storage.books import Act, Move, record
 from storage.errors import Duplicate
-from storage.holds import extend, hold, settle, void
+from storage.holds import extend, hold, lose, settle, void
 from storage.schema import ISSUER_ID, journal
 from storage.types import ActKind, Allowance, Balance, BucketKind, HistoryLine
 from storage.wallet import Wallet
@@ -30,6 +30,7 @@ __all__ = [
     "grant",
     "history",
     "hold",
+    "lose",
     "set_balance",
     "settle",
     "take",

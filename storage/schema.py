@@ -11,25 +11,31 @@ changed, never in `entries`: deleting a member's data must leave the hash chain 
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Named,
-    Table,
-    Text,
-    TypedColumns,
-    text,
-)
+from sqlalchemy import Column, ForeignKey, LargeBinary, Named, Table, Text, TypedColumns
 from sqlalchemy.schema import SchemaItem
 
-BIG = BigInteger().with_variant(Integer(), "sqlite")
-"""64 bits on both; SQLite numbers keys by itself only in a column of type INTEGER."""
+from storage.job_schema import artifacts, callbacks, job_events, jobs
+from storage.tables import BIG, check, index, metadata
+
+__all__ = [
+    "ISSUER_ID",
+    "LOSS_ID",
+    "SPENT_ID",
+    "accounts",
+    "artifacts",
+    "buckets",
+    "callbacks",
+    "entries",
+    "hold_parts",
+    "holds",
+    "instance",
+    "job_events",
+    "jobs",
+    "journal",
+    "metadata",
+    "preferences",
+    "turns",
+]
 
 ISSUER_ID = 1
 """Where credits come from and go back to; the only account that may be negative."""
@@ -37,25 +43,6 @@ SPENT_ID = 2
 """What members paid."""
 LOSS_ID = 3
 """What the provider cost and no member pays (reliability.md S-3, I-10)."""
-
-metadata = MetaData(
-    naming_convention={
-        "ck": "%(table_name)s_%(constraint_name)s",
-        "fk": "%(table_name)s_%(column_0_name)s_fk",
-        "pk": "%(table_name)s_pk",
-        "uq": "%(table_name)s_%(column_0_name)s_uq",
-    }
-)
-
-
-def _check(name: str, rule: str) -> CheckConstraint:
-    return CheckConstraint(text(rule), name=name)
-
-
-def _index(name: str, *columns: str, where: str | None = None, unique: bool = False) -> Index:
-    """An index by column names, partial on both databases when `where` is given."""
-    condition = None if where is None else text(where)
-    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
 # --- Ledger ------------------------------------------------------------------------------------
@@ -77,13 +64,13 @@ class BucketColumns(TypedColumns):
 
 
 _BUCKET_RULES: tuple[SchemaItem, ...] = (
-    _check("owner_kind", "owner_kind IN ('user', 'guild')"),
-    _check("kind", "kind IN ('allowance', 'grant', 'gift', 'bought')"),
-    _check("span", "ends_us IS NULL OR ends_us > starts_us"),
-    _check("window", "kind <> 'allowance' OR ends_us IS NOT NULL"),
-    _check("grace", "grace_until_us IS NULL OR grace_until_us > ends_us"),
-    _check("issued", "issued_ucr >= 0"),
-    _index(
+    check("owner_kind", "owner_kind IN ('user', 'guild')"),
+    check("kind", "kind IN ('allowance', 'grant', 'gift', 'bought')"),
+    check("span", "ends_us IS NULL OR ends_us > starts_us"),
+    check("window", "kind <> 'allowance' OR ends_us IS NOT NULL"),
+    check("grace", "grace_until_us IS NULL OR grace_until_us > ends_us"),
+    check("issued", "issued_ucr >= 0"),
+    index(
         "buckets_window_uq",
         "owner_kind",
         "owner_id",
@@ -91,7 +78,7 @@ _BUCKET_RULES: tuple[SchemaItem, ...] = (
         where="kind = 'allowance'",
         unique=True,
     ),
-    _index("buckets_open_ix", "owner_kind", "owner_id", where="closed_us IS NULL"),
+    index("buckets_open_ix", "owner_kind", "owner_id", where="closed_us IS NULL"),
 )
 buckets = Table("buckets", metadata, BucketColumns, *_BUCKET_RULES, sqlite_strict=True)
 
@@ -106,14 +93,14 @@ class AccountColumns(TypedColumns):
 
 
 _ACCOUNT_RULES: tuple[SchemaItem, ...] = (
-    _check(
+    check(
         "kind",
         "(kind IN ('available', 'held') AND bucket_id IS NOT NULL)"
         " OR (kind IN ('issuer', 'spent', 'loss') AND bucket_id IS NULL)",
     ),
-    _check("balance", "balance_ucr >= 0 OR kind = 'issuer'"),
-    _index("accounts_bucket_uq", "bucket_id", "kind", where="bucket_id IS NOT NULL", unique=True),
-    _index("accounts_system_uq", "kind", where="bucket_id IS NULL", unique=True),
+    check("balance", "balance_ucr >= 0 OR kind = 'issuer'"),
+    index("accounts_bucket_uq", "bucket_id", "kind", where="bucket_id IS NOT NULL", unique=True),
+    index("accounts_system_uq", "kind", where="bucket_id IS NULL", unique=True),
 )
 accounts = Table("accounts", metadata, AccountColumns, *_ACCOUNT_RULES, sqlite_strict=True)
 
@@ -135,9 +122,9 @@ class HoldColumns(TypedColumns):
 
 
 _HOLD_RULES: tuple[SchemaItem, ...] = (
-    _check("state", "state IN ('open', 'settled', 'voided')"),
-    _check("amount", "amount_ucr >= 0"),
-    _check(
+    check("state", "state IN ('open', 'settled', 'voided')"),
+    check("amount", "amount_ucr >= 0"),
+    check(
         "outcome",
         "(state = 'open' AND charged_ucr IS NULL AND returned_ucr IS NULL AND loss_ucr IS NULL"
         " AND cause IS NULL AND closed_us IS NULL)"
@@ -146,8 +133,8 @@ _HOLD_RULES: tuple[SchemaItem, ...] = (
         " AND charged_ucr >= 0 AND returned_ucr >= 0 AND loss_ucr >= 0"
         " AND charged_ucr + returned_ucr = amount_ucr)",
     ),
-    _check("void", "state <> 'voided' OR charged_ucr = 0"),
-    _index("holds_open_ix", "user_id", where="state = 'open'"),
+    check("void", "state <> 'voided' OR charged_ucr = 0"),
+    index("holds_open_ix", "user_id", where="state = 'open'"),
 )
 holds = Table("holds", metadata, HoldColumns, *_HOLD_RULES, sqlite_strict=True)
 
@@ -161,7 +148,7 @@ class HoldPartColumns(TypedColumns):
     amount_ucr: Named[int] = Column(BIG, nullable=False)
 
 
-_HOLD_PART_RULES: tuple[SchemaItem, ...] = (_check("amount", "amount_ucr > 0"),)
+_HOLD_PART_RULES: tuple[SchemaItem, ...] = (check("amount", "amount_ucr > 0"),)
 hold_parts = Table("hold_parts", metadata, HoldPartColumns, *_HOLD_PART_RULES, sqlite_strict=True)
 
 
@@ -185,26 +172,26 @@ class JournalColumns(TypedColumns):
 
 
 _JOURNAL_RULES: tuple[SchemaItem, ...] = (
-    _check(
+    check(
         "kind",
         "kind IN ('allowance', 'expire', 'grant', 'take', 'set', 'undo', 'gift', 'purchase',"
         " 'hold', 'extend', 'settle', 'void')",
     ),
-    _check("hold", "(hold_id IS NOT NULL) = (kind IN ('hold', 'extend', 'settle', 'void'))"),
-    _check(
+    check("hold", "(hold_id IS NOT NULL) = (kind IN ('hold', 'extend', 'settle', 'void'))"),
+    check(
         "staff",
         "kind NOT IN ('grant', 'take', 'set', 'undo')"
         " OR (actor_id IS NOT NULL AND reason IS NOT NULL)",
     ),
-    _index(
+    index(
         "journal_staff_uq",
         "reference",
         where="kind IN ('grant', 'take', 'set', 'undo')",
         unique=True,
     ),
-    _index("journal_hold_uq", "hold_id", where="kind = 'hold'", unique=True),
-    _index("journal_end_uq", "hold_id", where="kind IN ('settle', 'void')", unique=True),
-    _index("journal_user_ix", "user_id", "id", where="delta_ucr <> 0"),
+    index("journal_hold_uq", "hold_id", where="kind = 'hold'", unique=True),
+    index("journal_end_uq", "hold_id", where="kind IN ('settle', 'void')", unique=True),
+    index("journal_user_ix", "user_id", "id", where="delta_ucr <> 0"),
 )
 journal = Table("journal", metadata, JournalColumns, *_JOURNAL_RULES, sqlite_strict=True)
 
@@ -221,9 +208,9 @@ class EntryColumns(TypedColumns):
 
 
 _ENTRY_RULES: tuple[SchemaItem, ...] = (
-    _check("amount", "amount_ucr > 0"),
-    _check("accounts", "from_account_id <> to_account_id"),
-    _index("entries_journal_ix", "journal_id"),
+    check("amount", "amount_ucr > 0"),
+    check("accounts", "from_account_id <> to_account_id"),
+    index("entries_journal_ix", "journal_id"),
 )
 entries = Table("entries", metadata, EntryColumns, *_ENTRY_RULES, sqlite_strict=True)
 
@@ -254,7 +241,7 @@ class TurnColumns(TypedColumns):
 
 
 _TURN_RULES: tuple[SchemaItem, ...] = (
-    _check(
+    check(
         "state",
         "(state = 'pending' AND ended_us IS NULL AND answer IS NULL)"
         " OR (state = 'finished' AND ended_us IS NOT NULL AND answer IS NOT NULL"
@@ -262,14 +249,14 @@ _TURN_RULES: tuple[SchemaItem, ...] = (
         " OR (state = 'abandoned' AND ended_us IS NOT NULL AND cause IS NOT NULL"
         " AND answer IS NULL AND question = '')",
     ),
-    _check("forgotten", "forgotten_us IS NULL OR (question = '' AND coalesce(answer, '') = '')"),
-    _index(
+    check("forgotten", "forgotten_us IS NULL OR (question = '' AND coalesce(answer, '') = '')"),
+    index(
         "turns_history_ix",
         "channel_id",
         "id",
         where="state = 'finished' AND forgotten_us IS NULL",
     ),
-    _index("turns_pending_ix", "id", where="state = 'pending'"),
+    index("turns_pending_ix", "id", where="state = 'pending'"),
 )
 turns = Table("turns", metadata, TurnColumns, *_TURN_RULES, sqlite_strict=True)
 
@@ -297,5 +284,5 @@ class InstanceColumns(TypedColumns):
     host: Named[str] = Column(Text, nullable=False)
 
 
-_INSTANCE_RULES: tuple[SchemaItem, ...] = (_check("single", "id = 1"),)
+_INSTANCE_RULES: tuple[SchemaItem, ...] = (check("single", "id = 1"),)
 instance = Table("instance", metadata, InstanceColumns, *_INSTANCE_RULES, sqlite_strict=True)

@@ -70,6 +70,10 @@ class Cause(StrEnum):
     STREAM_UNFINISHED = "stream_unfinished"
     CANCELLED = "cancelled"
     """Cancelled before the provider was asked."""
+    UNCERTAIN = "uncertain"
+    """Nobody could tell whether the provider works on it (reliability.md 5)."""
+    LATE_RESULT = "late_result"
+    """The result came after the credits had gone back (S-6)."""
     INTERRUPTED = "interrupted"
     """The process ended in between."""
 
@@ -182,6 +186,10 @@ class OpenTurn:
 # --- Jobs: pictures and videos -------------------------------------------------------------------
 
 
+NEVER_US = 2**63 - 1
+"""`Job.due_us` of a job that nobody needs to look at."""
+
+
 class JobKind(StrEnum):
     IMAGE = "image"
     VIDEO = "video"
@@ -257,7 +265,9 @@ class Job:
     """One row. `short_id` is the reference that people read (8 characters, unique).
 
     `failure` is the name of an error class of `bot.errors`, set when the outcome is FAILED.
-    `attempt` counts creates begun. `due_us` is when the engine looks again.
+    `attempt` counts creates begun, `submitted_us` is when the last one was. `due_us` is when the
+    engine looks again; `NEVER_US` once there is nothing to do. `late_us` is when a result came
+    after the credits had gone back (S-6): it is kept for the member, at no charge.
     """
 
     id: int
@@ -295,6 +305,7 @@ class Job:
     card_message_id: int | None
     sink: Sink | None
     charged_ucr: int | None
+    late_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,3 +323,16 @@ class Artifact:
     path: str | None
     source_url: str | None
     source_expires_us: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """One body that came to a job's address; `seen_us` is None until the engine acted on it."""
+
+    id: int
+    job_id: int
+    attempt: int
+    digest: str
+    body: str
+    received_us: int
+    seen_us: int | None

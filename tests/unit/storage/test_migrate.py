@@ -95,12 +95,19 @@ def test_a_migration_that_fails_leaves_the_old_schema(engine: Engine) -> None:
 
 
 def test_entries_are_guarded_in_the_migrated_database(engine: Engine) -> None:
-    """The triggers are part of the first migration; their effect has its own tests."""
+    """The triggers are part of the migrations; their effect has its own tests."""
     with engine.begin() as connection:
         migrate.upgrade(connection)
         assert set(_statements(connection, ("trigger",))) == {
             "entries_no_delete",
             "entries_no_update",
+            "job_events_no_delete",
+            "job_events_no_update",
+            "jobs_frozen",
+            "jobs_moves",
+            "jobs_no_delete",
+            "jobs_outcome",
+            "jobs_task",
             "journal_no_delete",
             "journal_no_update",
         }

@@ -1,0 +1,201 @@
+"""How a job ends, and what that does to its credits: both in one transaction, once.
+
+The functions are part of `storage.jobs`, where callers find them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, insert, or_, select
+
+from storage import ledger
+from storage.job_rows import LATE_RESULT, PENDING, change, move, note, released, unbound
+from storage.schema import artifacts as files
+from storage.schema import holds, jobs
+from storage.types import Artifact, Cause, Job, JobStatus, Outcome
+
+
+def succeed(
+    connection: Connection,
+    *,
+    job_id: int,
+    artifacts: tuple[Artifact, ...],
+    cost_ucr: int,
+    now_us: int,
+) -> Job | None:
+    """The result is secured: it is paid, at most with what is held (I-9).
+
+    `cost_ucr` is what the member owes, with the multiplier; what exceeds the hold is operator
+    loss (F-51). Due for delivery at once.
+    """
+    assert artifacts
+    assert cost_ucr >= 0
+    finished = _finish(
+        connection,
+        job_id=job_id,
+        leave={JobStatus.RUNNING},
+        cause=Outcome.SUCCEEDED,
+        now_us=now_us,
+        outcome=Outcome.SUCCEEDED,
+        charged_ucr=case((jobs.c.price_ucr < cost_ucr, jobs.c.price_ucr), else_=cost_ucr),
+    )
+    if finished is not None:
+        _attach(connection, finished, artifacts)
+        settlement = ledger.settle(
+            connection,
+            reference=finished.reference,
+            cost_ucr=cost_ucr,
+            cause=Cause.ANSWERED,
+            now_us=now_us,
+        )
+        assert settlement.charged_ucr == finished.charged_ucr
+    return finished
+
+
+def fail(
+    connection: Connection,
+    *,
+    job_id: int,
+    failure: str,
+    cause: Cause,
+    loss_ucr: int = 0,
+    now_us: int,
+) -> Job | None:
+    """It came to nothing: everything goes back; `loss_ucr` is what it cost the operator.
+
+    `failure` names an error class of `bot.errors`. Due for delivery at once.
+    """
+    assert failure
+    finished = _finish(
+        connection,
+        job_id=job_id,
+        leave=PENDING,
+        cause=failure,
+        now_us=now_us,
+        outcome=Outcome.FAILED,
+        failure=failure,
+        charged_ucr=0,
+    )
+    if finished is not None:
+        ledger.void(
+            connection,
+            reference=finished.reference,
+            cause=cause,
+            loss_ucr=loss_ucr,
+            now_us=now_us,
+        )
+    return finished
+
+
+def cancel(connection: Connection, *, job_id: int, now_us: int) -> Job | None:
+    """The member wants the credits back: before anything was sent, or instead of waiting.
+
+    None once the provider works on it, or may be about to.
+    """
+    finished = _finish(
+        connection,
+        job_id=job_id,
+        leave={JobStatus.QUEUED, JobStatus.UNKNOWN},
+        cause=Outcome.CANCELLED,
+        now_us=now_us,
+        outcome=Outcome.CANCELLED,
+        charged_ucr=0,
+    )
+    if finished is not None:
+        uncertain = finished.grace_until_us is not None
+        ledger.void(
+            connection,
+            reference=finished.reference,
+            cause=Cause.UNCERTAIN if uncertain else Cause.CANCELLED,
+            now_us=now_us,
+        )
+    return finished
+
+
+def late_result(
+    connection: Connection,
+    *,
+    job_id: int,
+    artifacts: tuple[Artifact, ...],
+    loss_ucr: int,
+    now_us: int,
+    task_id: str | None = None,
+) -> Job | None:
+    """Attach a result that came after the credits had gone back; once, and free (S-6).
+
+    `loss_ucr` is what it cost the operator in all: what `fail` has booked already counts. The
+    task that a lost create had made, `task_id`, belongs to the job from now on. None when there
+    is nothing to attach it to, or when the task belongs to another job.
+    """
+    assert artifacts
+    where = [
+        jobs.c.outcome.in_({Outcome.FAILED, Outcome.CANCELLED}),
+        jobs.c.attempt > 0,
+        jobs.c.late_us.is_(None),
+    ]
+    values: dict[str, Any] = {"late_us": now_us}
+    if task_id is not None:
+        mine = jobs.c.task_id == task_id
+        where.append(or_(mine, and_(jobs.c.task_id.is_(None), unbound(task_id))))
+        values["task_id"] = task_id
+    attached = change(connection, job_id=job_id, where=where, **values)
+    if attached is None:
+        return None
+    _attach(connection, attached, artifacts)
+    note(connection, attached, old=attached.status, cause=LATE_RESULT, now_us=now_us)
+    booked_ucr = connection.execute(
+        select(holds.c.loss_ucr).where(holds.c.reference == attached.reference)
+    ).scalar_one()
+    assert booked_ucr is not None
+    if loss_ucr > booked_ucr:
+        ledger.lose(
+            connection,
+            user_id=attached.user_id,
+            loss_ucr=loss_ucr - booked_ucr,
+            reference=f"late:{attached.reference}",
+            cause=Cause.LATE_RESULT,
+            now_us=now_us,
+        )
+    return attached
+
+
+def _finish(
+    connection: Connection,
+    *,
+    job_id: int,
+    leave: Collection[JobStatus],
+    cause: str,
+    now_us: int,
+    **values: Any,
+) -> Job | None:
+    return move(
+        connection,
+        job_id=job_id,
+        leave=leave,
+        enter=JobStatus.FINISHED,
+        cause=cause,
+        now_us=now_us,
+        finished_us=now_us,
+        **released(due_us=now_us, now_us=now_us),
+        **values,
+    )
+
+
+def _attach(connection: Connection, job: Job, results: tuple[Artifact, ...]) -> None:
+    rows = [
+        {
+            "job_id": job.id,
+            "position": file.position,
+            "filename": file.filename,
+            "content_type": file.content_type,
+            "size_bytes": file.size_bytes,
+            "sha256": file.sha256,
+            "path": file.path,
+            "source_url": file.source_url,
+            "source_expires_us": file.source_expires_us,
+        }
+        for file in results
+    ]
+    connection.execute(insert(files), rows)

@@ -1,0 +1,132 @@
+"""One job's row: how it is read, and the only way in which its status changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, insert, or_, select, update
+from sqlalchemy.engine import Row
+
+from storage.schema import callbacks, instance, job_events, jobs
+from storage.types import NEVER_US, Job, JobKind, JobStatus, Outcome, Sink
+
+PENDING = frozenset({JobStatus.QUEUED, JobStatus.SUBMITTING, JobStatus.RUNNING, JobStatus.UNKNOWN})
+"""Without an outcome: the hold is open."""
+
+LEGAL_MOVES = frozenset(
+    {
+        (JobStatus.QUEUED, JobStatus.SUBMITTING),
+        (JobStatus.QUEUED, JobStatus.FINISHED),
+        (JobStatus.SUBMITTING, JobStatus.QUEUED),
+        (JobStatus.SUBMITTING, JobStatus.RUNNING),
+        (JobStatus.SUBMITTING, JobStatus.UNKNOWN),
+        (JobStatus.SUBMITTING, JobStatus.FINISHED),
+        (JobStatus.RUNNING, JobStatus.FINISHED),
+        (JobStatus.UNKNOWN, JobStatus.RUNNING),
+        (JobStatus.UNKNOWN, JobStatus.FINISHED),
+        (JobStatus.FINISHED, JobStatus.DELIVERED),
+    }
+)
+"""S-1. Never from UNKNOWN back to QUEUED: what may have been paid is not sent again."""
+
+LATE_RESULT = "late_result"
+"""The cause of the one event that moves nothing (S-6)."""
+
+COLUMNS = tuple(column for column in jobs.c if column.name not in {"lease_until_us", "woken"})
+"""What a `Job` is made of."""
+
+
+def job_of(row: Row[Any]) -> Job:
+    """The record of a row of `COLUMNS`."""
+    facts = row._asdict()
+    for name, word in (("outcome", Outcome), ("sink", Sink)):
+        if facts[name] is not None:
+            facts[name] = word(facts[name])
+    facts["kind"] = JobKind(facts["kind"])
+    facts["status"] = JobStatus(facts["status"])
+    facts["request"] = json.loads(facts["request"])
+    facts["spoiler"] = facts["spoiler"] == 1
+    return Job(**facts)
+
+
+def change(
+    connection: Connection, *, job_id: int, where: Collection[Any], **values: Any
+) -> Job | None:
+    """Change a row without moving it, if `where` holds; the job after it."""
+    changed = connection.execute(
+        update(jobs).where(jobs.c.id == job_id, *where).values(**values).returning(*COLUMNS)
+    ).one_or_none()
+    return None if changed is None else job_of(changed)
+
+
+def move(
+    connection: Connection,
+    *,
+    job_id: int,
+    leave: Collection[JobStatus],
+    enter: JobStatus,
+    cause: str,
+    now_us: int,
+    where: Collection[Any] = (),
+    **values: Any,
+) -> Job | None:
+    """Compare and set: from any status in `leave` to `enter`, with its event; the job after it.
+
+    None when the job is elsewhere, or when `where` does not hold: somebody else was faster.
+    """
+    old = connection.execute(select(jobs.c.status).where(jobs.c.id == job_id)).scalar_one_or_none()
+    if old is None or old not in leave:
+        return None
+    assert (JobStatus(old), enter) in LEGAL_MOVES
+    moved = change(
+        connection, job_id=job_id, where=(jobs.c.status == old, *where), status=enter, **values
+    )
+    if moved is not None:
+        note(connection, moved, old=JobStatus(old), cause=cause, now_us=now_us)
+    return moved
+
+
+def note(
+    connection: Connection, job: Job, *, old: JobStatus | None, cause: str, now_us: int
+) -> None:
+    """Append the event of a move (I-20), under the epoch of the process that made it (I-29)."""
+    connection.execute(
+        insert(job_events).values(
+            job_id=job.id,
+            old_status=old,
+            new_status=job.status,
+            cause=cause,
+            attempt=job.attempt,
+            epoch=select(instance.c.epoch).where(instance.c.id == 1).scalar_subquery(),
+            at_us=now_us,
+        )
+    )
+
+
+UNHEARD = and_(
+    or_(jobs.c.outcome.is_(None), jobs.c.outcome != Outcome.SUCCEEDED),
+    exists().where(callbacks.c.job_id == jobs.c.id, callbacks.c.seen_us.is_(None)),
+)
+"""A callback waits to be acted on (I-35); once a job succeeded none can change anything."""
+
+
+def released(*, due_us: int, now_us: int) -> dict[str, Any]:
+    """What lets go of a job until `due_us`, or until now if it was woken while it was held.
+
+    A delivered job is due only while a callback waits (S-6).
+    """
+    over = and_(jobs.c.status == JobStatus.DELIVERED, ~UNHEARD)
+    return {
+        "lease_until_us": None,
+        "woken": 0,
+        "due_us": case((over, NEVER_US), (jobs.c.woken == 1, min(due_us, now_us)), else_=due_us),
+    }
+
+
+def unbound(task_id: str) -> ColumnElement[bool]:
+    """No job of the same provider has this task."""
+    other = jobs.alias("other")
+    taken = exists().where(other.c.provider == jobs.c.provider, other.c.task_id == task_id)
+    return ~taken

@@ -1,0 +1,129 @@
+"""What is read of jobs: one, a member's, their files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from storage.job_rows import COLUMNS, PENDING, job_of
+from storage.schema import artifacts, jobs
+from storage.short_ids import normalised
+from storage.types import Artifact, Job, Outcome
+
+
+def get(connection: Connection, *, job_id: int) -> Job | None:
+    """The job with this number."""
+    return _one(connection, jobs.c.id == job_id)
+
+
+def by_short_id(connection: Connection, *, short_id: str) -> Job | None:
+    """The job that people call so; small letters and misread ones are understood."""
+    return _one(connection, jobs.c.short_id == normalised(short_id))
+
+
+def by_reference(connection: Connection, *, reference: str) -> Job | None:
+    """The job that this interaction made (I-33)."""
+    return _one(connection, jobs.c.reference == reference)
+
+
+def by_task(connection: Connection, *, provider: str, task_id: str) -> Job | None:
+    """The job that this task belongs to (I-25)."""
+    return _one(connection, jobs.c.provider == provider, jobs.c.task_id == task_id)
+
+
+def _one(connection: Connection, *where: Any) -> Job | None:
+    row = connection.execute(select(*COLUMNS).where(*where)).one_or_none()
+    return None if row is None else job_of(row)
+
+
+def list_for(
+    connection: Connection, *, user_id: int, limit: int, before_id: int | None = None
+) -> tuple[Job, ...]:
+    """A member's jobs, newest first; `before_id` is the last one already shown."""
+    statement = select(*COLUMNS).where(jobs.c.user_id == user_id)
+    if before_id is not None:
+        statement = statement.where(jobs.c.id < before_id)
+    rows = connection.execute(statement.order_by(jobs.c.id.desc()).limit(limit))
+    return tuple(job_of(row) for row in rows)
+
+
+def open_count(connection: Connection, *, user_id: int) -> int:
+    """How many of a member's jobs have no outcome yet."""
+    return connection.execute(
+        select(func.count())
+        .select_from(jobs)
+        .where(jobs.c.user_id == user_id, jobs.c.status.in_(PENDING), jobs.c.finished_us.is_(None))
+    ).scalar_one()
+
+
+def open_cards(connection: Connection, *, limit: int) -> tuple[Job, ...]:
+    """The oldest jobs without an outcome whose card is shown somewhere."""
+    rows = connection.execute(
+        select(*COLUMNS)
+        .where(
+            jobs.c.status.in_(PENDING),
+            jobs.c.finished_us.is_(None),
+            jobs.c.card_message_id.is_not(None),
+        )
+        .order_by(jobs.c.id)
+        .limit(limit)
+    )
+    return tuple(job_of(row) for row in rows)
+
+
+def median_duration_us(connection: Connection, *, model: str, last: int = 50) -> int | None:
+    """How long the newest successes of a model took, from the create on; None without any."""
+    newest = (
+        select(jobs.c.finished_us - jobs.c.submitted_us)
+        .where(jobs.c.model == model, jobs.c.outcome == Outcome.SUCCEEDED)
+        .order_by(jobs.c.finished_us.desc())
+        .limit(last)
+    )
+    found = connection.execute(newest).scalars()
+    durations_us = sorted(duration_us for duration_us in found if duration_us is not None)
+    # A clock that was set back in between must not make it negative.
+    return max(0, durations_us[len(durations_us) // 2]) if durations_us else None
+
+
+# --- Files ---------------------------------------------------------------------------------------
+
+
+def artifacts_of(connection: Connection, *, job_id: int) -> tuple[Artifact, ...]:
+    """A job's result files in their order; also late ones."""
+    rows = connection.execute(
+        select(*(column for column in artifacts.c if column.name != "job_id"))
+        .where(artifacts.c.job_id == job_id)
+        .order_by(artifacts.c.position)
+    )
+    return tuple(Artifact(**row._asdict()) for row in rows)
+
+
+def kept_files(connection: Connection) -> frozenset[str]:
+    """The names in the result folder that are still needed; others are a former process's."""
+    kept = select(artifacts.c.path).where(artifacts.c.path.is_not(None))
+    return frozenset(path for path in connection.execute(kept).scalars() if path is not None)
+
+
+def drop_files(connection: Connection, *, before_us: int) -> tuple[str, ...]:
+    """Forget the files of what was delivered, or came late, before then; the names to delete.
+
+    A result that no sink has yet is never among them, nor a file that another job still needs.
+    """
+    over = (
+        select(jobs.c.id)
+        .where(
+            jobs.c.delivered_us < before_us,
+            or_(jobs.c.late_us.is_(None), jobs.c.late_us < before_us),
+        )
+        .scalar_subquery()
+    )
+    of_over = (artifacts.c.path.is_not(None), artifacts.c.job_id.in_(over))
+    names = connection.execute(select(artifacts.c.path).where(*of_over)).scalars().all()
+    connection.execute(update(artifacts).where(*of_over).values(path=None))
+    return _sorted(set(names) - kept_files(connection))
+
+
+def _sorted(names: Collection[str | None]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names if name is not None))

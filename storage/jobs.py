@@ -1,0 +1,275 @@
+"""Pictures and videos as durable facts: accepted, moved step by step, delivered (S-1).
+
+    queued ⇄ submitting ──> running ──> finished ──> delivered
+               └──> unknown ──┘↑↗
+    anything before `finished` may fail; what is queued or unknown may be cancelled
+
+Every move is a compare-and-set on the status, appends to `job_events`, and returns the job after
+it, or None when it came too late: the webhook, the poller, the Cancel button and the sweep after a
+restart may all try, one of them succeeds. A job holds its price from acceptance until it is
+finished, in the same transactions (I-4). All functions want a write transaction, except those of
+`job_views` without `drop_files`, `next_due_us` and `place_in_queue`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, case, func, insert, or_, select, update
+
+from storage import ledger
+from storage.errors import Duplicate
+from storage.job_outcomes import cancel, fail, late_result, succeed
+from storage.job_queue import (
+    claim_due,
+    next_due_us,
+    place_in_queue,
+    postpone,
+    release_all,
+    wake,
+)
+from storage.job_rows import (
+    COLUMNS,
+    LEGAL_MOVES,
+    UNHEARD,
+    change,
+    job_of,
+    move,
+    note,
+    released,
+    unbound,
+)
+from storage.job_views import (
+    artifacts_of,
+    by_reference,
+    by_short_id,
+    by_task,
+    drop_files,
+    get,
+    kept_files,
+    list_for,
+    median_duration_us,
+    open_cards,
+    open_count,
+)
+from storage.schema import jobs
+from storage.short_ids import short_id
+from storage.types import NEVER_US, Allowance, Job, JobStatus, NewJob, Sink
+
+__all__ = [
+    "LEGAL_MOVES",
+    "artifacts_of",
+    "begin_submit",
+    "bind",
+    "by_reference",
+    "by_short_id",
+    "by_task",
+    "cancel",
+    "claim_due",
+    "drop_files",
+    "drop_tokens",
+    "enqueue",
+    "fail",
+    "get",
+    "kept_files",
+    "late_result",
+    "list_for",
+    "mark_unknown",
+    "median_duration_us",
+    "next_due_us",
+    "open_cards",
+    "open_count",
+    "place_in_queue",
+    "postpone",
+    "record_card",
+    "record_delivered",
+    "release_all",
+    "requeue",
+    "succeed",
+    "wake",
+]
+
+_IN_CHANNEL = frozenset({Sink.CARD, Sink.TOKEN, Sink.MESSAGE})
+"""Sinks whose message stands in the job's own channel, where its buttons are found again."""
+
+
+def enqueue(connection: Connection, *, job: NewJob, allowance: Allowance, now_us: int) -> Job:
+    """Accept a job: its price is held, or it does not exist.
+
+    A price of 0 must follow from a price or multiplier of 0 (asks.md 3.3). Raises
+    InsufficientCredits, and Duplicate when the reference was ever used.
+    """
+    assert job.price_ucr > 0 or job.cost_ucr == 0 or job.multiplier_ppm == 0
+    if by_reference(connection, reference=job.reference) is not None:
+        raise Duplicate(reference=job.reference)
+    ledger.hold(
+        connection,
+        user_id=job.user_id,
+        amount_ucr=job.price_ucr,
+        floor_ucr=job.price_ucr,
+        reference=job.reference,
+        allowance=allowance,
+        now_us=now_us,
+    )
+    # Rows are never deleted, and there is one writer: the next number is free.
+    job_id = connection.execute(select(func.coalesce(func.max(jobs.c.id), 0) + 1)).scalar_one()
+    row = connection.execute(
+        insert(jobs)
+        .values(
+            id=job_id,
+            short_id=short_id(job_id),
+            reference=job.reference,
+            kind=job.kind,
+            model=job.model,
+            provider=job.provider,
+            user_id=job.user_id,
+            guild_id=job.guild_id,
+            channel_id=job.channel_id,
+            prompt=job.prompt,
+            request=json.dumps(job.request, allow_nan=False),
+            price_ucr=job.price_ucr,
+            cost_ucr=job.cost_ucr,
+            multiplier_ppm=job.multiplier_ppm,
+            spoiler=int(job.spoiler),
+            parent_id=job.parent_id,
+            interaction_token=job.interaction_token,
+            interaction_expires_us=job.interaction_expires_us,
+            status=JobStatus.QUEUED,
+            attempt=0,
+            polls=0,
+            created_us=now_us,
+            deadline_us=job.deadline_us,
+            due_us=now_us,
+            woken=0,
+        )
+        .returning(*COLUMNS)
+    ).one()
+    accepted = job_of(row)
+    note(connection, accepted, old=None, cause="accepted", now_us=now_us)
+    return accepted
+
+
+# --- At the provider -----------------------------------------------------------------------------
+
+
+def begin_submit(connection: Connection, *, job_id: int, now_us: int) -> Job | None:
+    """Write down that a create is about to be sent; only then may it be. Keeps the lease."""
+    return move(
+        connection,
+        job_id=job_id,
+        leave={JobStatus.QUEUED},
+        enter=JobStatus.SUBMITTING,
+        cause="submit",
+        now_us=now_us,
+        attempt=jobs.c.attempt + 1,
+        submitted_us=now_us,
+    )
+
+
+def bind(
+    connection: Connection, *, job_id: int, task_id: str, now_us: int, due_us: int
+) -> Job | None:
+    """The provider works on it under this id, and is asked again at `due_us`.
+
+    None, and nothing changes, also when the task belongs to another job (F-43, I-25).
+    """
+    assert task_id
+    return move(
+        connection,
+        job_id=job_id,
+        leave={JobStatus.SUBMITTING, JobStatus.UNKNOWN},
+        enter=JobStatus.RUNNING,
+        cause="bound",
+        now_us=now_us,
+        where=(unbound(task_id),),
+        task_id=task_id,
+        **released(due_us=due_us, now_us=now_us),
+    )
+
+
+def mark_unknown(
+    connection: Connection,
+    *,
+    job_id: int,
+    cause: str,
+    grace_until_us: int,
+    due_us: int,
+    now_us: int,
+) -> Job | None:
+    """Nobody can tell whether the create made a task; evidence is awaited until the grace ends.
+
+    `cause` is a word of the classifier, for the record (reliability.md 5).
+    """
+    return move(
+        connection,
+        job_id=job_id,
+        leave={JobStatus.SUBMITTING},
+        enter=JobStatus.UNKNOWN,
+        cause=cause,
+        now_us=now_us,
+        grace_until_us=grace_until_us,
+        **released(due_us=due_us, now_us=now_us),
+    )
+
+
+def requeue(connection: Connection, *, job_id: int, due_us: int, now_us: int) -> Job | None:
+    """It is proven that the create made no task: wait for another attempt."""
+    return move(
+        connection,
+        job_id=job_id,
+        leave={JobStatus.SUBMITTING},
+        enter=JobStatus.QUEUED,
+        cause="not_created",
+        now_us=now_us,
+        **released(due_us=due_us, now_us=now_us),
+    )
+
+
+# --- In Discord ----------------------------------------------------------------------------------
+
+
+def record_card(connection: Connection, *, job_id: int, message_id: int) -> Job | None:
+    """Remember which message is the card; not in place of one that already has the outcome."""
+    return change(
+        connection,
+        job_id=job_id,
+        where=(or_(jobs.c.status != JobStatus.DELIVERED, jobs.c.card_message_id.is_(None)),),
+        card_message_id=message_id,
+    )
+
+
+def record_delivered(
+    connection: Connection, *, job_id: int, sink: Sink, message_id: int | None, now_us: int
+) -> Job | None:
+    """A sink has the outcome: the job is over, and its interaction's token is forgotten (C-45).
+
+    `message_id` becomes the card's where it stands in the job's channel.
+    """
+    values: dict[str, Any] = {}
+    if message_id is not None and sink in _IN_CHANNEL:
+        values["card_message_id"] = message_id
+    return move(
+        connection,
+        job_id=job_id,
+        leave={JobStatus.FINISHED},
+        enter=JobStatus.DELIVERED,
+        cause=sink,
+        now_us=now_us,
+        sink=sink,
+        delivered_us=now_us,
+        interaction_token=None,
+        lease_until_us=None,
+        woken=0,
+        due_us=case((UNHEARD, now_us), else_=NEVER_US),
+        **values,
+    )
+
+
+def drop_tokens(connection: Connection, *, now_us: int) -> int:
+    """Forget the tokens of interactions that are over (C-45); how many."""
+    return connection.execute(
+        update(jobs)
+        .where(jobs.c.interaction_token.is_not(None), jobs.c.interaction_expires_us <= now_us)
+        .values(interaction_token=None)
+    ).rowcount
