@@ -59,7 +59,7 @@ class TakenOver(InlineDatabase):
     """A database whose epoch another process has raised."""
 
     async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         del body, args, kwargs
         raise StoreInUse(path="atelier.db", pid=7, host="elsewhere")

@@ -216,7 +216,7 @@ class MoodyDatabase(InlineDatabase):
     after = 0
 
     async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         if self.after > 0:
             self.after -= 1
