@@ -1,4 +1,6 @@
-"""Reads the whole ledger and says what is not as it must be (reliability.md 4, I-1 … I-5).
+"""Reads the whole database and says what is not as it must be (reliability.md 4).
+
+The ledger by itself here (I-1 … I-5); jobs, and what they owe to it, in `storage.job_audit`.
 
 Most of it cannot go wrong while the constraints and triggers stand. The audit does not trust them:
 it is for a file that was edited by hand, restored in parts, or damaged without SQLite noticing.
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from sqlalchemy import Column, Connection, Subquery, and_, bindparam, case, func, or_, select
 
 from storage.books import GENESIS, Move, digest
+from storage.job_audit import audit_jobs
 from storage.schema import accounts, entries, hold_parts, holds, journal
 from storage.types import HoldState
 
@@ -28,6 +31,7 @@ def audit(connection: Connection) -> tuple[str, ...]:
         *_negatives(connection),
         *_held(connection),
         *_outcomes(connection),
+        *audit_jobs(connection),
     )
 
 
