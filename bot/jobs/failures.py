@@ -11,22 +11,28 @@ import inspect
 import bot.errors
 from bot.errors import (
     AtelierError,
+    ContentRefused,
     InvalidInput,
     JobFailure,
     ModelNotFound,
+    OutcomeUnknown,
     ProviderError,
     ProviderRejected,
+    StreamStalled,
     Unexpected,
 )
-from storage.types import Job, Outcome
+from storage.types import Cause, Job, Outcome
 
 UNEXPECTED = Unexpected.__name__
 
 _CLASSES: dict[str, type[AtelierError]] = {
     name: found
     for name, found in vars(bot.errors).items()
-    if inspect.isclass(found) and issubclass(found, JobFailure | ProviderError)
+    if inspect.isclass(found)
+    and issubclass(found, JobFailure | ProviderError)
+    and found is not StreamStalled  # only chats stall, and it cannot be made from its name alone
 }
+_REFUSALS = frozenset({ContentRefused.__name__, ProviderRejected.__name__})
 
 
 def failure_of(error: Exception) -> str:
@@ -38,6 +44,15 @@ def failure_of(error: Exception) -> str:
     return name if name in _CLASSES else UNEXPECTED
 
 
+def cause_of(failure: str) -> Cause:
+    """Return why the hold goes back: the closed list of asks.md 3.3."""
+    if failure == OutcomeUnknown.__name__:
+        return Cause.UNCERTAIN
+    if failure in _REFUSALS:
+        return Cause.PROVIDER_REFUSED
+    return Cause.PROVIDER_ERROR if failure in _CLASSES else Cause.INTERRUPTED
+
+
 def error_of(job: Job) -> AtelierError | None:
     """Return why the job failed, None for a job that did not."""
     if job.outcome is not Outcome.FAILED:
@@ -47,8 +62,6 @@ def error_of(job: Job) -> AtelierError | None:
         return Unexpected(reference=job.short_id)
     if issubclass(found, ModelNotFound):
         return found(provider=job.provider, model=job.model)
-    if issubclass(found, bot.errors.StreamStalled):
-        return Unexpected(reference=job.short_id)
     if issubclass(found, ProviderError):
         return found(provider=job.provider)
     return found()

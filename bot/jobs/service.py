@@ -116,7 +116,7 @@ class JobService:
         if not _may(job, user_id=user_id, staff=staff, guild_id=guild_id):
             raise NotOwner
         cancelled = await self._database.transact(
-            jobs.cancel, job_id=job.id, user_id=user_id, now_us=self._clock.now_us()
+            jobs.cancel, job_id=job.id, now_us=self._clock.now_us()
         )
         if cancelled is None:
             raise JobNotCancellable(status=(await self._get(short_id)).status)
@@ -134,7 +134,7 @@ class JobService:
     async def list(self, user_id: int, *, before_id: int | None = None) -> tuple[Card, ...]:
         """Return the member's jobs, newest first; at most `JOBS_SHOWN_MAX`, older than an id."""
         found = await self._database.read(
-            jobs.list_for, user_id=user_id, limit=JOBS_SHOWN_MAX, before=before_id
+            jobs.list_for, user_id=user_id, limit=JOBS_SHOWN_MAX, before_id=before_id
         )
         return tuple([await self._cards.of(job) for job in found])
 
@@ -142,11 +142,9 @@ class JobService:
         """Return everything the job's card shows now."""
         return await self._cards.of(job)
 
-    async def show_at(self, job: Job, *, channel_id: int, message_id: int) -> None:
+    async def show_at(self, job: Job, *, message_id: int) -> None:
         """Remember which message is the job's card."""
-        await self._database.transact(
-            jobs.record_card, job_id=job.id, channel_id=channel_id, message_id=message_id
-        )
+        await self._database.transact(jobs.record_card, job_id=job.id, message_id=message_id)
 
     async def again(
         self,
@@ -180,7 +178,7 @@ class JobService:
         self._closing = True
 
     async def _get(self, short_id: str) -> Job:
-        job = await self._database.read(jobs.by_short_id, short_id=short_id.strip().upper())
+        job = await self._database.read(jobs.by_short_id, short_id=short_id)
         if job is None:
             raise JobNotFound
         return job

@@ -1,0 +1,73 @@
+"""Bodies of transactions that jobs need beside the moves of `storage.jobs`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage import inbox, jobs
+from storage.database import Connection
+from storage.errors import Duplicate
+from storage.types import Allowance, Artifact, Callback, Job, NewJob
+
+
+def accept_job(
+    connection: Connection, *, job: NewJob, open_max: int, allowance: Allowance, now_us: int
+) -> Job | None:
+    """Accept a job and hold its price, all or nothing; None when the member has too many.
+
+    Raises `Duplicate` before anything else, `InsufficientCredits`.
+    """
+    if jobs.by_reference(connection, reference=job.reference) is not None:
+        raise Duplicate(reference=job.reference)
+    if jobs.open_count(connection, user_id=job.user_id) >= open_max:
+        return None
+    return jobs.enqueue(connection, job=job, allowance=allowance, now_us=now_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """A job as it stands now, and what its card shows beside it."""
+
+    job: Job
+    place: int | None
+    usual_us: int | None
+    artifacts: tuple[Artifact, ...]
+
+
+def card_facts(connection: Connection, *, job_id: int) -> CardFacts | None:
+    """Read a card's facts; None when there is no such job."""
+    job = jobs.get(connection, job_id=job_id)
+    if job is None:
+        return None
+    return CardFacts(
+        job=job,
+        place=jobs.place_in_queue(connection, job_id=job_id),
+        usual_us=jobs.median_duration_us(connection, model=job.model),
+        artifacts=jobs.artifacts_of(connection, job_id=job_id),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A job as it stands now, and the callbacks that nobody has acted on, oldest first."""
+
+    job: Job | None
+    callbacks: tuple[Callback, ...]
+
+
+def heard_of(connection: Connection, *, job_id: int) -> Heard:
+    """Read what was heard of a job."""
+    return Heard(
+        job=jobs.get(connection, job_id=job_id),
+        callbacks=tuple(
+            callback
+            for callback in inbox.callbacks_of(connection, job_id=job_id)
+            if callback.seen_us is None
+        ),
+    )
+
+
+def wake_if_heard(connection: Connection, *, job_id: int, now_us: int) -> None:
+    """Make a job due if a callback waits that came while it was being moved (I-30)."""
+    if heard_of(connection, job_id=job_id).callbacks:
+        jobs.wake(connection, job_id=job_id, now_us=now_us)
