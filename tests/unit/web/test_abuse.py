@@ -1,0 +1,199 @@
+"""Strangers at the listener: slow, many, greedy, malformed (reliability.md 3.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from bot.web.refusals import Buckets, network_of
+from tests.unit.web.listening import HOST, StillClock, genuine, listening, post, status
+
+SLOW = {
+    "nothing": b"",
+    "half a line": b"POST /callb",
+    "half the headers": b"POST /x HTTP/1.1\r\nHost: x\r\n",
+    "half a body": post("/x", "Content-Length: 100", body=b"{"),
+    "half a genuine body": post(
+        genuine(), "Content-Type: application/json", "Content-Length: 100", body=b"{"
+    ),
+    "an idle connection": b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+async def test_two_hundred_slow_sockets_are_closed_and_a_genuine_callback_passes() -> None:
+    """F-130, F-131: of each kind, while one that speaks is served at once."""
+    async with listening(idle_timeout_s=0.5, body_timeout_s=0.5) as at:
+        kinds = [*SLOW.values()] * 34
+        opened = await asyncio.gather(*(asyncio.open_connection(HOST, at.port) for _ in kinds))
+        for (_, writer), data in zip(opened, kinds, strict=True):
+            writer.write(data)
+        request = post(genuine(), "Content-Type: application/json", "Content-Length: 2", body=b"{}")
+        assert status(await at.raw(request)) == 204
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(reader.read() for reader, _ in opened))
+        for _, writer in opened:
+            writer.close()
+        assert at.inbox.calls == 1
+
+
+async def test_a_byte_now_and_then_buys_no_time() -> None:
+    """F-130: the clock runs from the connection, not from the last byte."""
+    async with listening(idle_timeout_s=0.4) as at:
+        reader, writer = await asyncio.open_connection(HOST, at.port)
+        answer = asyncio.create_task(reader.read())
+        try:
+            async with asyncio.timeout(10):
+                for byte in b"POST /x HTTP/1.1\r\n" + b"A: b\r\n" * 1_000:
+                    if answer.done():
+                        break
+                    writer.write(bytes([byte]))
+                    await asyncio.wait({answer}, timeout=0.02)
+        except ConnectionError:
+            pass
+        async with asyncio.timeout(10):
+            await asyncio.gather(answer, return_exceptions=True)
+        writer.close()
+
+
+async def test_who_does_not_read_the_answers_is_dropped() -> None:
+    """Many requests in one go, and a window that stays shut."""
+    async with listening(idle_timeout_s=0.3) as at:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+            stranger.setblocking(False)
+            await loop.sock_connect(stranger, (HOST, at.port))
+            request = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000
+            dropped = False
+            try:
+                async with asyncio.timeout(10):
+                    while True:
+                        await loop.sock_sendall(stranger, request)
+            except ConnectionError:
+                dropped = True
+        assert dropped
+        assert at.inbox.calls == 0
+
+
+async def test_one_connection_more_takes_the_place_of_the_most_silent_one() -> None:
+    """F-122: the crowd cannot keep out the one that has something to say."""
+    async with listening(idle_timeout_s=5.0, connections_max=8) as at:
+        crowd = [await asyncio.open_connection(HOST, at.port) for _ in range(8)]
+        # The first of them speaks, so that the second is now the most silent one.
+        crowd[0][1].write(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await crowd[0][0].readline()).startswith(b"HTTP/1.1 404")
+        request = post(genuine(), "Content-Type: application/json", "Content-Length: 2", body=b"{}")
+        assert status(await at.raw(request)) == 204
+        async with asyncio.timeout(10):
+            with pytest.raises(ConnectionError):
+                await _read(crowd[1][0])
+        open_ones = [reader for reader, _ in (crowd[0], *crowd[2:]) if not reader.at_eof()]
+        assert len(open_ones) == 7
+        for _, writer in crowd:
+            writer.close()
+
+
+async def _read(reader: asyncio.StreamReader) -> None:
+    if await reader.read() == b"":
+        raise ConnectionResetError
+
+
+MALFORMED = {
+    "no http": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "no version": b"GET /\r\n\r\n",
+    "a future version": b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+    "long path": b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "long header": b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 9_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 500 + b"\r\n",
+    "a header without a name": b"GET / HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n",
+    "a folded header": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+    "a nul in a header": b"GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n",
+    "two lengths": post(genuine(), "Content-Length: 2", "Content-Length: 3", body=b"{}"),
+    "two framings": post(
+        genuine(), "Content-Length: 2", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"
+    ),
+    "a negative length": post(genuine(), "Content-Length: -1"),
+    "a length in words": post(genuine(), "Content-Length: two"),
+    "an unknown framing": post(genuine(), "Transfer-Encoding: gzip, x", body=b"{}"),
+    "a nul in the path": b"GET /a\0b HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
+async def test_malformed_requests_are_refused_without_a_trace(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F-135: 4xx or the end of the connection, and not a stack trace each in our log."""
+    async with listening(idle_timeout_s=0.3) as at:
+        answer = await at.raw(data)
+        assert answer == b"" or 400 <= status(answer) < 500
+        assert b"Traceback" not in answer
+        assert at.inbox.calls == 0
+    assert "Traceback" not in caplog.text
+
+
+async def test_pipelined_requests_are_answered_one_by_one() -> None:
+    """F-135: a second request behind the first is its own request, with its own judgement."""
+    first = post(genuine(), "Content-Type: application/json", "Content-Length: 2", body=b"{}")
+    first = first.replace(b"Connection: close\r\n", b"")
+    async with listening() as at:
+        answer = await at.raw(first + post("/callbacks/1/1/x"))
+        assert answer.startswith(b"HTTP/1.1 204")
+        assert b"HTTP/1.1 404" in answer
+        assert at.inbox.calls == 1
+
+
+async def test_a_stranger_who_resets_leaves_no_trouble() -> None:
+    """The next one is served as ever."""
+    async with listening() as at:
+        for data in SLOW.values():
+            with socket.socket() as stranger:
+                stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                stranger.connect((HOST, at.port))
+                stranger.sendall(data)
+        assert status(await at.raw(post("/x", "Content-Length: 0"))) == 404
+
+
+# --- Who is refused how often ------------------------------------------------------------------
+
+
+def test_a_bucket_refills_with_time_and_only_to_its_rim() -> None:
+    """Twenty a second after the first hundred."""
+    clock = StillClock()
+    buckets = Buckets(clock, per_s=20, burst=100)
+    assert sum(buckets.take("a") for _ in range(300)) == 100
+    clock.now_s += 0.5
+    assert sum(buckets.take("a") for _ in range(300)) == 10
+    clock.now_s += 3_600
+    assert sum(buckets.take("a") for _ in range(300)) == 100
+    assert buckets.take("b")
+
+
+def test_the_number_of_networks_is_bounded() -> None:
+    """The one that was quiet for longest is forgotten; a busy one is not."""
+    buckets = Buckets(StillClock(), burst=2, networks_max=3)
+    assert [buckets.take("busy") for _ in range(3)] == [True, True, False]
+    for number in range(10):
+        buckets.take(f"network {number}")
+        assert not buckets.take("busy")
+    assert len(buckets) == 3
+
+
+@pytest.mark.parametrize(
+    ("remote", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::"),
+        ("/run/socket", "unknown"),
+        ("", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_one_subscriber_is_one_network(remote: str | None, network: str) -> None:
+    """IPv6 gives each of them 2⁶⁴ addresses."""
+    assert network_of(remote) == network
