@@ -1,1 +1,1 @@
-"""AI Video API on loopback: the three chat endpoints of its documents, and switches for faults."""
+"""AI Video API on loopback: the endpoints of its documents, a gateway of videos, and faults."""

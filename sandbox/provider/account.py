@@ -72,6 +72,19 @@ class Account:
         assert amount_ucr >= 0
         self._consumed_ucr += amount_ucr
 
+    def take(self, amount_ucr: int) -> bool:
+        """Charge before the work, as tasks are; False, and nothing, when less is left."""
+        assert amount_ucr >= 0
+        if amount_ucr > self.balance_ucr:
+            return False
+        self._consumed_ucr += amount_ucr
+        return True
+
+    def refund(self, amount_ucr: int) -> None:
+        """Give back what was taken."""
+        assert 0 <= amount_ucr <= self._consumed_ucr
+        self._consumed_ucr -= amount_ucr
+
     def set_balance(self, balance: Decimal) -> None:
         """Buy, or hand back, until this much is left."""
         self._purchased_ucr = _ucr(balance) + self._consumed_ucr

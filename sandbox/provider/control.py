@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -15,6 +15,9 @@ from sandbox.provider.account import Account, Journal, credits_of
 from sandbox.provider.delivery import Pace
 from sandbox.provider.faults import KINDS, Switches, SwitchInvalid, parse_fault, parse_script
 from sandbox.provider.media import LOOPBACK
+from sandbox.provider.tasks.control import TaskControl, read_object
+from sandbox.provider.tasks.switches import KINDS as TASK_KINDS
+from sandbox.provider.tasks.switches import parse_switch
 from sandbox.provider.wire import Json
 
 FIRST_TOKEN_DELAY_S_MAX: Final = 60.0
@@ -34,7 +37,8 @@ class Control:
         self._switches = switches
         self.pace = pace
 
-    def add_routes(self, app: web.Application) -> None:
+    def add_routes(self, app: web.Application, tasks: TaskControl) -> None:
+        self._tasks = tasks
         routes: tuple[tuple[str, str, Handler], ...] = (
             ("GET", "requests", self._requests),
             ("GET", "account", self._get_account),
@@ -46,6 +50,7 @@ class Control:
             ("DELETE", "faults", self._clear_faults),
             ("POST", "script", self._add_script),
             ("DELETE", "script", self._clear_scripts),
+            *tasks.routes(),
         )
         for method, name, handler in routes:
             app.router.add_route(method, f"/control/{name}", guarded(handler))
@@ -97,15 +102,24 @@ class Control:
         }
 
     async def _get_faults(self, _request: web.Request) -> web.Response:
-        return web.json_response({"faults": self._switches.waiting(), "kinds": dict(KINDS)})
+        kinds = {**KINDS, **{name: kind.does for name, kind in TASK_KINDS.items()}}
+        return web.json_response({"faults": self._waiting(), "kinds": kinds})
 
     async def _add_fault(self, request: web.Request) -> web.Response:
-        self._switches.add(parse_fault(await read_object(request)))
-        return web.json_response({"faults": self._switches.waiting()})
+        body = await read_object(request)
+        if body.get("kind") in TASK_KINDS:
+            self._tasks.switches.add(parse_switch(body))
+        else:
+            self._switches.add(parse_fault(body))
+        return web.json_response({"faults": self._waiting()})
 
     async def _clear_faults(self, _request: web.Request) -> web.Response:
         self._switches.clear_faults()
+        self._tasks.switches.clear()
         return web.json_response({"faults": []})
+
+    def _waiting(self) -> list[Json]:
+        return self._switches.waiting() + self._tasks.switches.waiting()
 
     async def _add_script(self, request: web.Request) -> web.Response:
         self._switches.add(parse_script(await read_object(request)))
@@ -114,20 +128,6 @@ class Control:
     async def _clear_scripts(self, _request: web.Request) -> web.Response:
         self._switches.clear_scripts()
         return web.json_response({})
-
-
-async def read_object(request: web.Request) -> Json:
-    """The JSON object of a control request; raises `SwitchInvalid`."""
-    # A page of another origin cannot send this type without asking first, and is never allowed to.
-    if request.content_type != "application/json":
-        raise SwitchInvalid("Content-Type must be application/json")
-    try:
-        body: Any = await request.json()
-    except ValueError as error:
-        raise SwitchInvalid("the body is not JSON") from error
-    if not isinstance(body, dict):
-        raise SwitchInvalid("the body must be an object")
-    return body
 
 
 def guarded(handler: Handler) -> Handler:

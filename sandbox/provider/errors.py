@@ -37,7 +37,19 @@ ROWS: Final = (
 BY_CODE: Final = {row.code: row for row in ROWS}
 
 
-class ApiError(Exception):
+class Refusal(Exception):
+    """A refusal that some document describes: its status, JSON body and headers."""
+
+    status: int
+
+    def body(self) -> Json:
+        raise NotImplementedError
+
+    def headers(self) -> dict[str, str]:
+        return {}
+
+
+class ApiError(Refusal):
     """An answer from the error table; `code` is a key of `BY_CODE`."""
 
     def __init__(
@@ -46,6 +58,7 @@ class ApiError(Exception):
         row = BY_CODE[code]
         super().__init__(message or row.message)
         self.row = row
+        self.status = row.status
         self.message = message or row.message
         self.retry_after_s = retry_after_s
 

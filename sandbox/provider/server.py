@@ -1,15 +1,14 @@
-"""The provider as one aiohttp application: strict requests in, streamed answers out."""
+"""The provider as one aiohttp application: strict requests in, answers and tasks out."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp import web
@@ -19,6 +18,7 @@ from sandbox.provider.answers import answer
 from sandbox.provider.ask import Ask
 from sandbox.provider.control import Control
 from sandbox.provider.delivery import ClientLeft, Delivery, Pace
+from sandbox.provider.desk import HTML_502, Desk, authorise, error_response, read_json
 from sandbox.provider.errors import BY_CODE, ApiError
 from sandbox.provider.exchange import (
     CHAT,
@@ -32,18 +32,13 @@ from sandbox.provider.exchange import (
 from sandbox.provider.faults import Fault, Switches
 from sandbox.provider.media import FETCH_TIMEOUT_S, look_at
 from sandbox.provider.reply import Ending, Reply, charge_ucr, shorten, usage_of
-from sandbox.provider.wire import Ids, Json, dumps
+from sandbox.provider.tasks.pace import TasksPace
+from sandbox.provider.tasks.service import TaskService
+from sandbox.provider.wire import Ids
 
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 """A request at the context limit of a million tokens is about half of that."""
-SECRET_CHARS_SHOWN: Final = 3
-"""Of a key in the journal: `sk-`."""
 LABEL_CHARS_MAX: Final = 32
-HTML_502: Final = (
-    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
-    "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>"
-)
-
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,6 +53,7 @@ class ProviderSandbox:
         self,
         *,
         pace: Pace | None = None,
+        tasks_pace: TasksPace | None = None,
         balance: Decimal = Decimal(10_000),
         label: str | None = None,
         now: Callable[[], float] = time.time,
@@ -68,6 +64,7 @@ class ProviderSandbox:
         self._ids = Ids()
         self._account = Account(balance)
         self._journal = Journal()
+        self._desk = Desk(self._journal)
         self._switches = Switches()
         self._control = Control(
             account=self._account,
@@ -76,6 +73,14 @@ class ProviderSandbox:
             pace=pace or Pace(),
         )
         self._closing = asyncio.Event()
+        self._tasks = TaskService(
+            account=self._account,
+            desk=self._desk,
+            label=f"simulated · {label}" if label else "simulated",
+            pace=tasks_pace or TasksPace(),
+            closing=self._closing,
+            now=now,
+        )
         self._session: aiohttp.ClientSession | None = None
         self.app = self._make_app()
 
@@ -84,7 +89,8 @@ class ProviderSandbox:
         app.router.add_post("/v1/responses", self._on_responses)
         app.router.add_post("/v1/chat/completions", self._on_chat)
         app.router.add_get("/v1/credits", self._on_credits)
-        self._control.add_routes(app)
+        self._control.add_routes(app, self._tasks.control)
+        self._tasks.add_routes(app)
         app.cleanup_ctx.append(self._open_session)
         app.on_shutdown.append(self._close_streams)
         return app
@@ -93,43 +99,24 @@ class ProviderSandbox:
         timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
             self._session = session
-            yield
+            async with self._tasks.open(session):
+                yield
 
     async def _close_streams(self, _app: web.Application) -> None:
         self._closing.set()
 
-    # --- the three endpoints ----------------------------------------------------------------------
+    # --- the chat endpoints -----------------------------------------------------------------------
 
     async def _on_responses(self, request: web.Request) -> web.StreamResponse:
-        return await self._journalled(request, lambda entry: self._chat(request, entry, RESPONSES))
+        return await self._desk.journalled(
+            request, lambda entry: self._chat(request, entry, RESPONSES)
+        )
 
     async def _on_chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._journalled(request, lambda entry: self._chat(request, entry, CHAT))
+        return await self._desk.journalled(request, lambda entry: self._chat(request, entry, CHAT))
 
     async def _on_credits(self, request: web.Request) -> web.StreamResponse:
-        return await self._journalled(request, lambda entry: self._credits(request, entry))
-
-    async def _journalled(
-        self, request: web.Request, serve: Callable[[Entry], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        entry = self._journal.open(request.method, request.path, shown_headers(request.headers))
-        try:
-            response = await serve(entry)
-        except ApiError as error:
-            entry.status = error.row.status
-            entry.outcome = "refused"
-            return error_response(error)
-        except ClientLeft:
-            entry.outcome = "client_left"
-            return web.Response(status=499)
-        except Exception:
-            entry.status = 500
-            entry.outcome = "bug"
-            raise
-        entry.status = response.status
-        if entry.outcome == "running":
-            entry.outcome = "sent"
-        return response
+        return await self._desk.journalled(request, lambda entry: self._credits(request, entry))
 
     async def _credits(self, request: web.Request, entry: Entry) -> web.StreamResponse:
         authorise(request)
@@ -229,37 +216,6 @@ class ProviderSandbox:
         return await look_at(self._session, files)
 
 
-def authorise(request: web.Request) -> None:
-    """Any key that starts with `sk-` is good; raises 401 otherwise."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.startswith("sk-") or len(key) <= len("sk-"):
-        raise ApiError("invalid_api_key")
-
-
-async def read_json(request: web.Request, entry: Entry) -> Json:
-    """The body, which must be a JSON object labelled as such; raises 400."""
-    if request.content_type != "application/json":
-        raise ApiError("invalid_request", "Content-Type must be application/json.")
-    raw = await request.read()
-    try:
-        body: Any = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ApiError("invalid_request", "The body is not valid JSON.") from error
-    entry.keep_body(raw, body)
-    if not isinstance(body, dict):
-        raise ApiError("invalid_request", "The body must be a JSON object.")
-    return body
-
-
-def shown_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """All headers, the key hidden."""
-    shown = dict(headers)
-    if key := shown.get("Authorization"):
-        scheme, _, secret = key.partition(" ")
-        shown["Authorization"] = f"{scheme} {secret[:SECRET_CHARS_SHOWN]}…"
-    return shown
-
-
 def labelled(reply: Reply, label: str) -> Reply:
     """Say the label on a line of its own before the text."""
     if not reply.text:
@@ -270,12 +226,6 @@ def labelled(reply: Reply, label: str) -> Reply:
         for source in reply.citations
     )
     return replace(reply, text=head + reply.text, citations=moved)
-
-
-def error_response(error: ApiError, *, status: int | None = None) -> web.Response:
-    return web.json_response(
-        error.body(), status=status or error.row.status, headers=error.headers(), dumps=dumps
-    )
 
 
 @web.middleware

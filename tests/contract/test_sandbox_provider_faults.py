@@ -14,6 +14,7 @@ from aiohttp import ClientError
 from sandbox.provider.delivery import Pace
 from sandbox.provider.errors import ROWS, ErrorRow
 from sandbox.provider.faults import KINDS
+from sandbox.provider.tasks.switches import KINDS as TASK_KINDS
 from tests.contract.provider_client import (
     CHAT,
     GEMINI_25,
@@ -369,8 +370,9 @@ async def test_control_is_for_this_machine_only(provider: Provider) -> None:
 
 async def test_every_kind_of_fault_is_explained(provider: Provider) -> None:
     """The list for the page names each kind, and every one is accepted."""
-    assert (await provider.control("GET", "faults"))["kinds"] == dict(KINDS)
-    for kind in KINDS:
+    tasks = {name: kind.does for name, kind in TASK_KINDS.items()}
+    assert (await provider.control("GET", "faults"))["kinds"] == {**KINDS, **tasks}
+    for kind in (*KINDS, *TASK_KINDS):
         await provider.fault(kind, **({"code": "internal_error"} if kind == "error" else {}))
 
 

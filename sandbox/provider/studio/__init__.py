@@ -1,0 +1,1 @@
+"""Draws real pictures and films from a prompt: the same request gives the same bytes."""

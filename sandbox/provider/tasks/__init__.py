@@ -1,0 +1,1 @@
+"""Pictures and videos as tasks: two protocols, their results as files, and callbacks."""
