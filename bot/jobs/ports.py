@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.catalogue.media import OptionValue
+from bot.results.records import Fetched
 from storage.types import Artifact, Job, JobKind, Sink
+
+__all__ = [
+    "Card",
+    "Delivered",
+    "Delivery",
+    "DeliveryPostponed",
+    "Fetched",
+    "Fetcher",
+    "Order",
+    "Quote",
+    "ResultFolder",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,17 +113,6 @@ class Delivery(Protocol):
         fixed nonce → DM → the member's list. Raises `DeliveryPostponed` for troubles that pass.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A file that was secured: its name in the result folder, and what its bytes are."""
-
-    path: str
-    content_type: str
-    extension: str
-    size_bytes: int
-    sha256: str
 
 
 class Fetcher(Protocol):

@@ -1,0 +1,28 @@
+"""What is known of a file that was secured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A file that was secured: its name in the result folder, and what its bytes are.
+
+    `extension` begins with a dot; `sha256` is in hexadecimal.
+    """
+
+    path: str
+    content_type: str
+    extension: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A member's picture in memory, with a name of ours (C-15)."""
+
+    data: bytes
+    content_type: str
+    filename: str
