@@ -11,7 +11,7 @@ from discord import ui
 from bot.catalogue.catalogue import Catalogue
 from bot.discordio.cards import ACCENTS
 from bot.discordio.markdown import clean
-from bot.jobs.ports import Card
+from bot.jobs.ports import Card, Quote
 from bot.limits import ALT_TEXT_CHARS_MAX, CARD_CHARS_MAX, CARD_PROMPT_CHARS_MAX
 from bot.text.jobs import (
     BUTTON_LABELS,
@@ -19,14 +19,18 @@ from bot.text.jobs import (
     READY_PING,
     JobAction,
     JobFacts,
+    confirm_card,
+    confirm_label,
     job_text,
 )
+from bot.text.messages import Tone
 from storage.types import Job, JobKind, JobStatus, Outcome
 
 CUSTOM_ID = r"job:(?P<action>{actions}):(?P<short_id>[0-9A-Za-z]{{8}})".format(
     actions="|".join(JobAction)
 )
 """What a button says about itself: all that is needed to serve it after a restart."""
+CONFIRM_ID = r"confirm:(?P<key>[0-9]{1,20})"
 
 _LARGE = "4k"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -131,6 +135,29 @@ def job_button(action: JobAction, short_id: str) -> ui.Button[ui.LayoutView]:
         custom_id=f"job:{action}:{short_id}",
         style=_STYLES.get(action, discord.ButtonStyle.secondary),
     )
+
+
+def confirm_view(quote: Quote, *, prompt: str, key: int) -> ui.LayoutView:
+    """The question about a price above the limit."""
+    text = confirm_card(
+        model_label=quote.model_label,
+        prompt=short_prompt(prompt),
+        price_ucr=quote.price_ucr,
+        available_ucr=quote.available_ucr,
+    )
+    lines = [f"### {text.heading}", *text.lines, f"-# {text.closing}"]
+    container = ui.Container[ui.LayoutView](accent_colour=ACCENTS[Tone.PLAIN])
+    container.add_item(_display(lines))
+    button: ui.Button[ui.LayoutView] = ui.Button(
+        label=confirm_label(quote.price_ucr),
+        custom_id=f"confirm:{key}",
+        style=discord.ButtonStyle.primary,
+    )
+    container.add_item(ui.ActionRow(button))
+    view = ui.LayoutView(timeout=None)
+    view.add_item(container)
+    view.stop()
+    return view
 
 
 def short_prompt(prompt: str, chars_max: int = CARD_PROMPT_CHARS_MAX) -> str:

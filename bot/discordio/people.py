@@ -58,3 +58,19 @@ def reply_options(question: discord.Message) -> dict[str, Any]:
         if not granted.read_message_history:
             return {}
     return {"reference": question.to_reference(fail_if_not_exists=False)}
+
+
+def is_age_restricted(interaction: discord.Interaction[Any]) -> bool:
+    """Whether this place is for adults: the server, the channel or its thread's parent (F-150).
+
+    Never in direct messages, and never where Discord did not tell us enough.
+    """
+    guild, channel = interaction.guild, interaction.channel
+    if guild is None or interaction.guild_id is None:
+        return False
+    if guild.nsfw_level is discord.NSFWLevel.age_restricted:
+        return True
+    if isinstance(channel, discord.Thread):
+        parent = channel.parent or guild.get_channel(channel.parent_id)
+        return isinstance(parent, discord.TextChannel | discord.ForumChannel) and parent.nsfw
+    return bool(getattr(channel, "nsfw", False))

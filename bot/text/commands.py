@@ -10,6 +10,28 @@ CHAT_PRIVATE = "Show the answer to you alone"
 
 FORGET = "Let the AI forget everything said in this channel"
 
+IMAGINE = "Make a picture"
+IMAGINE_PROMPT = "What the picture shows, or what to change in yours"
+IMAGINE_RATIO = "Its shape"
+IMAGINE_RESOLUTION = "Its size; larger ones cost more"
+IMAGINE_IMAGE = "A picture to begin with"
+IMAGINE_SPOILER = "Hide it until it is clicked"
+EDIT_IMAGE = "Edit this image"
+ANIMATE_IMAGE = "Animate this image"
+
+VIDEO = "Make a video"
+VIDEO_PROMPT = "What happens in it"
+VIDEO_MODEL = "Which model makes it"
+VIDEO_IMAGE = "The picture it begins with"
+VIDEO_SECONDS = "Its length; longer ones cost more"
+VIDEO_SIZE = "Its resolution and shape, as the model offers them"
+
+JOBS = "Your pictures and videos"
+JOBS_LIST = "What you asked for, and where it stands"
+JOBS_SHOW = "Show a job here once more, with its result"
+JOBS_CANCEL = "Stop a job that has not begun"
+JOBS_JOB = "Which one"
+
 CREDITS = "Your credits"
 CREDITS_BALANCE = "How many credits you have"
 CREDITS_HISTORY = "What your last credits came from and went to"

@@ -203,6 +203,7 @@ def kept_line(short_id: str) -> str:
     return f"It waits for you: `/jobs show {short_id}`, best where larger files are allowed."
 
 
+PICTURES = "pictures (PNG, JPEG, WebP, GIF)"
 FILE_GONE = "The file is no longer here."
 READY_PING = "<@{user_id}>, here it is."
 MOVED_HERE = "I could not post it in <#{channel_id}>."
@@ -243,6 +244,16 @@ def job_line(job: Job, *, model_label: str, prompt: str) -> str:
     return f"`{job.short_id}` **{state_word(job)}** · {model_label} · {words} · {when}{waits}"
 
 
+def job_choice(job: Job, *, model_label: str, prompt: str) -> str:
+    """One job among the suggestions of a command: plain text, no Markdown there."""
+    return " · ".join(part for part in (state_word(job), prompt, model_label, job.short_id) if part)
+
+
+def is_cancellable(job: Job) -> bool:
+    """Whether the provider cannot be at work on it, as far as anybody knows."""
+    return job.outcome is None and job.status in {JobStatus.QUEUED, JobStatus.UNKNOWN}
+
+
 def jobs_card(lines: list[str]) -> CardText:
     """`/jobs list`."""
     return CardText(
@@ -279,7 +290,7 @@ def confirm_label(price_ucr: int) -> str:
     return f"Spend {counted(price_ucr)}"
 
 
-DELETED_WHILE_MADE = "Nothing to delete yet."
 PROMPT_TITLE = "Edit prompt"
 PICTURE_TITLE = "Edit this image"
+ANIMATE_TITLE = "Animate this image"
 PROMPT_FIELD = "What to make"
