@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data=chosen.data,
         with_bot=chosen.bot,
         tokens_per_s=chosen.pace,
+        callbacks=chosen.callbacks,
     )
     if chosen.mode != "auto":
         return asyncio.run(_sandbox(options))
@@ -92,6 +93,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--provider-port", type=_port, default=PROVIDER_PORT, help="0: any")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of sandbox.db")
     parser.add_argument("--no-bot", dest="bot", action="store_false", help="servers only")
+    parser.add_argument(
+        "--no-callbacks",
+        dest="callbacks",
+        action="store_false",
+        help="the bot has no address: it must ask for the state of its tasks",
+    )
     parser.add_argument(
         "--pace", type=_pace, metavar="TOKENS", help="tokens per second; 0: at once"
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +49,8 @@ class Options:
     tokens_per_s: float | None = None
     command: Sequence[str] = BOT_COMMAND
     stop_grace_s: float = STOP_GRACE_S
+    callbacks: bool = True
+    """Whether the bot is told its own address, so that the provider can call it back."""
 
     @property
     def pace(self) -> Pace:
@@ -108,6 +111,7 @@ async def run_sandbox(
                 discord.app.router.add_get("/control/bot", BotControl(child, say).state)
                 discord.app.router.add_post("/control/bot", BotControl(child, say).act)
             discord.base_url = await _serve(stack, discord.app, options.port, "--port")
+            web_port = reserve_port(stack)
             child.environment = sandbox_environment(
                 environ,
                 root=ROOT,
@@ -115,6 +119,8 @@ async def run_sandbox(
                 api_url=discord.api_url,
                 provider_url=provider_url,
                 data=options.data,
+                web_port=web_port,
+                callbacks=options.callbacks,
             )
             say(f"Atelier's sandbox is at {discord.base_url}{why} (Ctrl-C ends it)")
             if options.with_bot:
@@ -139,7 +145,9 @@ async def run_demo(
     try:
         async with AsyncExitStack() as stack:
             url = await _serve(stack, provider.app, options.provider_port, "--provider-port")
-            environment = demo_environment(environ, given, root=ROOT, provider_url=url)
+            environment = demo_environment(
+                environ, given, root=ROOT, provider_url=url, callbacks=options.callbacks
+            )
             child = Child(
                 options.command,
                 environment=environment,
@@ -180,6 +188,22 @@ async def _serve(stack: AsyncExitStack, app: web.Application, port: int, option:
             text = f"Cannot listen on port {port}: {error.strerror or error}. See {option}."
         raise CannotListen(text) from error
     return f"http://{LOOPBACK}:{runner.addresses[0][1]}"
+
+
+def reserve_port(stack: ExitStack | AsyncExitStack) -> int:
+    """A free port for the bot's listener, the same one after each of its restarts.
+
+    Where the system lets a listener share a port with a socket that only holds it, it is held: no
+    outgoing connection can then take it while the bot is down.
+    """
+    holder = socket.socket()
+    stack.callback(holder.close)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind((LOOPBACK, 0))
+    port: int = holder.getsockname()[1]
+    if sys.platform != "linux":
+        holder.close()
+    return port
 
 
 class BotControl:

@@ -15,7 +15,11 @@ from dotenv import dotenv_values
 ENV_FILE: Final = Path(".env")
 SIMULATED_KEY: Final = "sk-sandbox-simulated-provider"
 """A key of the right form; the simulated provider takes any."""
+SIMULATED_VIDEO_KEY: Final = "sk-sandbox-simulated-gateway"
+"""The same for the gateway of videos, which has a key of its own."""
 LOOPBACK: Final = "127.0.0.1"
+WEB_PORT: Final = 8080
+"""Where the bot listens unless it is told otherwise."""
 
 LEAKING: Final = (
     "DISCORD_",
@@ -79,11 +83,14 @@ def sandbox_environment(
     api_url: str,
     provider_url: str,
     data: Path,
+    web_port: int = 0,
+    callbacks: bool = True,
 ) -> dict[str, str]:
     """Everything that the bot needs on loopback, and nothing that leads elsewhere.
 
     `root` holds the packages; `data` is the folder of the database. The caller sees to it that
-    the bot's working directory has no `.env`.
+    the bot's working directory has no `.env`. Callbacks need a known `web_port`; without them the
+    bot has to ask for the state of its tasks.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith(LEAKING)}
     if catalogue := kept.get("CATALOGUE", "").strip():
@@ -98,17 +105,29 @@ def sandbox_environment(
         "AIVIDEO_BASE_URL": f"{provider_url}/v1",
         "ALLOWED_PRIVATE_HOSTS": LOOPBACK,
         "DATABASE_URL": f"sqlite+aiosqlite:///{data.absolute() / 'sandbox.db'}",
-        # The health listener must not collide with that of a real bot on this machine.
+        "VIDEO_API_KEY": SIMULATED_VIDEO_KEY,
+        "VIDEO_BASE_URL": f"{provider_url}/openai/v1",
+        # The listener must not collide with that of a real bot on this machine.
         "WEB_HOST": LOOPBACK,
-        "WEB_PORT": "0",
+        "WEB_PORT": str(web_port),
+        **({"PUBLIC_URL": f"http://{LOOPBACK}:{web_port}"} if callbacks and web_port else {}),
         "LOG_FORMAT": kept.get("LOG_FORMAT", "").strip() or "auto",
     }
 
 
 def demo_environment(
-    environ: Mapping[str, str], given: Mapping[str, str], *, root: Path, provider_url: str
+    environ: Mapping[str, str],
+    given: Mapping[str, str],
+    *,
+    root: Path,
+    provider_url: str,
+    callbacks: bool = True,
 ) -> dict[str, str]:
-    """The operator's own settings, except for the provider, and books of their own."""
+    """The operator's own settings, except for the provider, and books of their own.
+
+    Callbacks come over loopback, whatever the public address is. A gateway of videos that the
+    operator has configured stays the real one.
+    """
     hosts = [host for host in given.get("ALLOWED_PRIVATE_HOSTS", "").split(",") if host.strip()]
     environment = {
         **environ,
@@ -117,6 +136,12 @@ def demo_environment(
         "AIVIDEO_BASE_URL": f"{provider_url}/v1",
         "ALLOWED_PRIVATE_HOSTS": ",".join([*hosts, LOOPBACK]),
     }
+    port = given.get("WEB_PORT", str(WEB_PORT))
+    if callbacks and port != "0":
+        environment["PUBLIC_URL"] = f"http://{LOOPBACK}:{port}"
+    if not _has(given, "VIDEO_API_KEY") and "VIDEO_BASE_URL" not in given:
+        environment["VIDEO_API_KEY"] = SIMULATED_VIDEO_KEY
+        environment["VIDEO_BASE_URL"] = f"{provider_url}/openai/v1"
     if "DATABASE_URL" not in given:
         # Play money must not stand in the books of a later real installation.
         environment["DATABASE_URL"] = "sqlite+aiosqlite:///data/demo.db"

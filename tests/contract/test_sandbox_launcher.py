@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sandbox.launcher import Options, Stopping, run_demo, run_sandbox
+from sandbox.launcher import Options, Stopping, reserve_port, run_demo, run_sandbox
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0
@@ -299,6 +299,24 @@ def sandbox_process(*arguments: str, cwd: Path, **environ: str) -> subprocess.Po
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+async def test_the_bots_port_is_its_own_through_restarts() -> None:
+    """It can listen there, end, and listen there again; others are given other ports."""
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    with ExitStack() as stack:
+        port = reserve_port(stack)
+        assert reserve_port(stack) != port
+        for _ in range(2):
+            server = await asyncio.start_server(serve, "127.0.0.1", port)
+            async with server:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                assert await reader.read() == b""
+                writer.close()
+                await writer.wait_closed()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

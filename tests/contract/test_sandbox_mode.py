@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.settings import load
 from sandbox.mode import (
     EnvFileUnreadable,
     Mode,
@@ -130,3 +131,44 @@ def test_a_demo_keeps_the_operators_settings() -> None:
     environment = demo_environment({}, given, root=ROOT, provider_url=PROVIDER)
     assert "DATABASE_URL" not in environment
     assert environment["ALLOWED_PRIVATE_HOSTS"] == "10.0.0.1,127.0.0.1"
+
+
+def test_callbacks_and_the_gateway_are_wired_up(tmp_path: Path) -> None:
+    """The bot learns its own address, unless callbacks are switched off; and both keys."""
+    options = {"root": ROOT, "provider_url": PROVIDER}
+    for callbacks in (True, False):
+        environment = sandbox_environment(
+            {},
+            token="token-of-some-length",
+            api_url="http://127.0.0.1:1",
+            data=tmp_path,
+            web_port=4711,
+            callbacks=callbacks,
+            **options,  # type: ignore[arg-type] # two arguments that both calls share
+        )
+        assert environment["WEB_PORT"] == "4711"
+        assert environment.get("PUBLIC_URL") == ("http://127.0.0.1:4711" if callbacks else None)
+        assert environment["VIDEO_BASE_URL"] == f"{PROVIDER}/openai/v1"
+        settings = load(needs_keys=True, environ=environment, env_file=tmp_path / ".env")
+        assert settings.public_url == environment.get("PUBLIC_URL")
+        assert settings.video_base_url == f"{PROVIDER}/openai/v1"
+
+
+def test_a_demo_is_called_back_over_loopback(tmp_path: Path) -> None:
+    """Whatever the public address is; a gateway of the operator's own stays the real one."""
+    given = {
+        "DISCORD_TOKEN": "real-token-of-some-length",
+        "PUBLIC_URL": "https://bot.example.com",
+        "WEB_PORT": "9000",
+        "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/demo.db",
+    }
+    environment = demo_environment(given, given, root=ROOT, provider_url=PROVIDER)
+    assert environment["PUBLIC_URL"] == "http://127.0.0.1:9000"
+    assert environment["VIDEO_BASE_URL"] == f"{PROVIDER}/openai/v1"
+    assert load(needs_keys=True, environ=environment, env_file=tmp_path / ".env").public_url
+    for more in ({"WEB_PORT": "0"}, {"VIDEO_API_KEY": "x", "VIDEO_BASE_URL": "https://a.example"}):
+        environment = demo_environment({}, {**given, **more}, root=ROOT, provider_url=PROVIDER)
+        missing = "PUBLIC_URL" if "WEB_PORT" in more else "VIDEO_BASE_URL"
+        assert missing not in environment
+    quiet = demo_environment({}, {}, root=ROOT, provider_url=PROVIDER, callbacks=False)
+    assert "PUBLIC_URL" not in quiet
