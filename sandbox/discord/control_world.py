@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from sandbox.discord.actors import Actors
+from sandbox.discord.attachments import FILE_BYTES_MAX
 from sandbox.discord.control import answer, path_id, read_id, read_json
 from sandbox.discord.core import Core
 from sandbox.discord.faults import parse_fault
@@ -81,10 +82,15 @@ class WorldControl:
         return answer({"connections": count})
 
     async def limits(self, request: web.Request) -> web.Response:
-        """Switch the rate limits on or off."""
-        enabled = bool((await read_json(request)).get("enabled", True))
-        self.core.limiter.enabled = enabled
-        return answer({"enabled": enabled})
+        """{enabled?, file_bytes_max?}: the rate limits on or off, the upload limit per file."""
+        body = await read_json(request)
+        limiter, store = self.core.limiter, self.core.store
+        limiter.enabled = bool(body.get("enabled", limiter.enabled))
+        size = body.get("file_bytes_max", store.file_bytes_max)
+        if type(size) is not int or not 1 <= size <= FILE_BYTES_MAX:
+            raise Refused(f"file_bytes_max must be 1 to {FILE_BYTES_MAX}")
+        store.file_bytes_max = size
+        return answer({"enabled": limiter.enabled, "file_bytes_max": size})
 
     async def add_channel(self, request: web.Request) -> web.Response:
         """Make a text channel."""

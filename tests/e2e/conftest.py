@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from tests.e2e import openapi
-from tests.e2e.world import Process, World
+from tests.e2e.process import Process
+from tests.e2e.world import World
 
 
 @asynccontextmanager

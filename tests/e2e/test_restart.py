@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.e2e.conftest import visit
-from tests.e2e.world import Process, World, whole_text
+from tests.e2e.process import Process
+from tests.e2e.world import World, whole_text
 
 
 async def registrations(world: World) -> int:

@@ -1,96 +1,28 @@
-"""A running sandbox with the real bot process in it, and hands to use it like a member."""
+"""Hands and eyes in a running sandbox, to use the bot like a member."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
 from bot.providers.sse import SseReader
+from tests.e2e.process import START_TIMEOUT_S, TOKENS_PER_S
 
-ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 60.0
-"""Two servers and a bot that logs in, on a machine that does other things too."""
 ANSWER_TIMEOUT_S = 45.0
 """Long enough for 9,000 characters at Discord's pace of edits."""
-STOP_TIMEOUT_S = 45.0
-"""The bot may take 25 s to end its answers, the launcher waits 35 s."""
-TOKENS_PER_S = 400
-"""Fast, and still slow enough that an answer is seen growing."""
 WORDS_CHARS = 40
 """More than a placeholder has."""
 
 Json = Any
-
-
-class Process:
-    """`python -m sandbox` as a child: both servers and the unmodified bot."""
-
-    def __init__(self, data: Path, **environment: str) -> None:
-        self._log = (data / "sandbox.log").open("ab")
-        self.log_path = data / "sandbox.log"
-        offset = self._log.tell()
-        command = [sys.executable, "-m", "sandbox", "--port", "0", "--provider-port", "0"]
-        self._child = subprocess.Popen(
-            [*command, "--data", str(data), "--pace", str(TOKENS_PER_S)],
-            cwd=ROOT,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            env={**_clean_environment(), "DAILY_ALLOWANCE": "1000", **environment},
-        )
-        self._offset = offset
-
-    async def address(self) -> str:
-        """The address in the one line that the launcher prints."""
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while True:
-                text = self.log_path.read_bytes()[self._offset :].decode(errors="replace")
-                if found := re.search(r"http://127\.0\.0\.1:\d+", text):
-                    return found[0]
-                if self._child.poll() is not None:
-                    raise RuntimeError(f"the sandbox ended with {self._child.returncode}:\n{text}")
-                await asyncio.sleep(0.05)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> int:
-        """End it as Ctrl-C does; its exit code."""
-        if self._child.poll() is None:
-            self._child.send_signal(signal.SIGINT)
-        try:
-            return self._child.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            raise
-        finally:
-            self._log.close()
-
-    @property
-    def log(self) -> str:
-        """What the launcher and the bot have printed."""
-        return self.log_path.read_text(errors="replace")
-
-
-def _clean_environment() -> dict[str, str]:
-    mine = ("DISCORD_", "AIVIDEO_", "VIDEO_", "DATABASE_", "DAILY_", "LOG_", "CATALOGUE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(mine)}
 
 
 @dataclass(slots=True)
@@ -129,17 +61,22 @@ class World:
             state = await self.get("state")
             return bool(state["bot_online"] and state["commands"])
 
-        await self._until(there, "the bot is online", timeout_s=START_TIMEOUT_S)
+        await self.until(there, "the bot is online", timeout_s=START_TIMEOUT_S)
 
     async def bot_offline(self) -> None:
         async def gone() -> bool:
             return not (await self.get("state"))["bot_online"]
 
-        await self._until(gone, "the bot is offline")
+        await self.until(gone, "the bot is offline")
 
     async def new_channel(self, name: str) -> str:
         """A text channel of this test's own; its id."""
         return str((await self.send("channels", {"name": name}))["channel_id"])
+
+    async def close_channel(self, channel: str) -> None:
+        """Take the bot's right to see and write in a channel (View Channel, Send Messages)."""
+        body = {"target_id": self.bot_id, "allow": "0", "deny": str((1 << 10) | (1 << 11))}
+        await self.send(f"channels/{channel}/overwrites", body, method="PUT")
 
     # --- a member's hands ---------------------------------------------------------------------
 
@@ -186,6 +123,35 @@ class World:
         }
         return str((await self.send("components", body))["interaction_id"])
 
+    async def fill_in(self, user: str, interaction_id: str, text: str) -> str:
+        """Submit the modal that this interaction opened, with `text` in its only field."""
+        found: list[Json] = []
+
+        async def opened() -> bool:
+            state = await self.get(f"interactions/{interaction_id}")
+            found[:] = [state["modal"]] if state.get("modal") else []
+            return bool(found)
+
+        await self.until(opened, "the modal is open", user=user)
+        fields = [c["custom_id"] for c in components(found[0]) if c["type"] == 4]
+        body = {
+            "user_id": self.users[user],
+            "interaction_id": interaction_id,
+            "values": {fields[0]: text},
+        }
+        return str((await self.send("modals", body))["interaction_id"])
+
+    async def menu(self, user: str, channel: str, name: str, message_id: str) -> str:
+        """Right click on a message."""
+        body = {
+            "user_id": self.users[user],
+            "channel_id": self.channels.get(channel, channel),
+            "name": name,
+            "type": 3,
+            "target_id": message_id,
+        }
+        return str((await self.send("commands", body))["interaction_id"])
+
     # --- a member's eyes ------------------------------------------------------------------------
 
     async def messages(self, user: str, channel: str) -> list[Json]:
@@ -214,7 +180,7 @@ class World:
             found[:] = await self.answers_to(user, channel, message_id)
             return is_over(found) and "charged" in whole_text(found)
 
-        await self._until(over, f"{message_id} is answered", user=user)
+        await self.until(over, f"{message_id} is answered", user=user)
         return found
 
     async def streaming(self, user: str, channel: str, message_id: str) -> Json:
@@ -231,7 +197,7 @@ class World:
             ]
             return bool(found)
 
-        await self._until(has_words, f"the answer to {message_id} streams", user=user)
+        await self.until(has_words, f"the answer to {message_id} streams", user=user)
         return found[0]
 
     async def responded(self, user: str, channel: str, interaction_id: str) -> Json:
@@ -246,7 +212,7 @@ class World:
             found[:] = [m for m in messages if m["id"] == state["message_id"]]
             return state["state"] == "answered" and is_over(found)
 
-        await self._until(over, f"interaction {interaction_id} is answered", user=user)
+        await self.until(over, f"interaction {interaction_id} is answered", user=user)
         return found[0]
 
     async def ask(self, user: str, channel: str, text: str) -> str:
@@ -275,7 +241,7 @@ class World:
         )
         await self.responded("sam", "bot-lab", interaction_id)
 
-    async def _until(
+    async def until(
         self,
         condition: Callable[[], Any],
         what: str,
@@ -354,8 +320,9 @@ def components(message: Json) -> list[Json]:
         component = pending.pop(0)
         found.append(component)
         pending[:0] = component.get("components") or []
-        if accessory := component.get("accessory"):
-            pending.insert(0, accessory)
+        for single in ("accessory", "component"):
+            if component.get(single):
+                pending.insert(0, component[single])
     return found
 
 
