@@ -9,12 +9,22 @@ import pytest
 
 from storage.database import Database
 from tests.unit.storage.bank import Bank
+from tests.unit.storage.workshop import Workshop
 
 
 @pytest.fixture
 def bank() -> Iterator[Bank]:
     """A fresh ledger; whatever a test did to it, the books must be sound afterwards."""
     fresh = Bank()
+    yield fresh
+    fresh.assert_sound()
+    fresh.database.engine.dispose()
+
+
+@pytest.fixture
+def workshop() -> Iterator[Workshop]:
+    """No jobs yet; whatever a test did to them, they and the books must be sound afterwards."""
+    fresh = Workshop()
     yield fresh
     fresh.assert_sound()
     fresh.database.engine.dispose()
