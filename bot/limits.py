@@ -303,15 +303,23 @@ CARD_INTERVAL_S = 5.0
 """Between two refreshes of one job's card."""
 CARD_REFRESHES_MAX = 4
 """Cards brought up to date at once."""
-CARDS_MAX = 1_000
-"""Jobs whose last shown card is remembered; older ones are shown once more."""
+CARDS_PER_ROUND_MAX = 50
+"""Cards looked at in one round; the oldest jobs first, whose members wait longest."""
 DELIVERY_DELAY_S = 2.0
 DELIVERY_DELAY_S_MAX = 300.0
 """S-7: between two tries to deliver; doubled each time, unless Discord names a longer one."""
 DELIVERY_AGE_S_MAX = 86_400.0
 """S-7: then the member's list has the outcome."""
-INBOX_BATCH_MAX = 64
-"""Callbacks of jobs that are over, looked at in one go."""
+EVIDENCE_DELAY_S_MAX = 300.0
+"""Between two reads of a task that a callback names; five seconds at first, doubled each time."""
+LATE_TRIES = 20
+"""S-6: tries to have a late result, about an hour and a half; then it is let go."""
+HOUSEKEEPING_S = 3_600.0
+"""Between two rounds of forgetting what is of no more use (C-45)."""
+CALLBACKS_KEPT_S = 7 * 86_400.0
+"""C-45."""
+RESULTS_KEPT_S = 86_400.0
+"""Files of what was delivered; the provider keeps them as long (providers.md 1.5)."""
 
 # --- Credits -----------------------------------------------------------------------------------
 GRANT_CREDITS_MAX = 1_000_000

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from storage import inbox, jobs
 from storage.database import Connection
 from storage.errors import Duplicate
-from storage.types import Allowance, Artifact, Callback, Job, NewJob
+from storage.types import Allowance, Artifact, Callback, Job, JobStatus, NewJob
 
 
 def accept_job(
@@ -71,3 +72,56 @@ def wake_if_heard(connection: Connection, *, job_id: int, now_us: int) -> None:
     """Make a job due if a callback waits that came while it was being moved (I-30)."""
     if heard_of(connection, job_id=job_id).callbacks:
         jobs.wake(connection, job_id=job_id, now_us=now_us)
+
+
+def adopt_task(
+    connection: Connection,
+    *,
+    job_id: int,
+    task_id: str,
+    callback_ids: Collection[int],
+    due_us: int,
+    now_us: int,
+) -> Job | None:
+    """Bind a confirmed task to a job whose create's answer is missing; the job after it.
+
+    Also to one that waits to be sent again, because the answer was misjudged: the new attempt is
+    written down, and not sent.
+    """
+    job = jobs.get(connection, job_id=job_id)
+    if job is not None and job.status is JobStatus.QUEUED:
+        jobs.begin_submit(connection, job_id=job_id, now_us=now_us)
+    inbox.mark_seen(connection, callback_ids=callback_ids, now_us=now_us)
+    bound = jobs.bind(connection, job_id=job_id, task_id=task_id, now_us=now_us, due_us=due_us)
+    assert bound is not None or job is None or job.status is not JobStatus.QUEUED
+    return bound
+
+
+def attach_late(
+    connection: Connection,
+    *,
+    job_id: int,
+    artifacts: tuple[Artifact, ...],
+    loss_ucr: int,
+    task_id: str,
+    callback_ids: Collection[int],
+    now_us: int,
+) -> Job | None:
+    """Attach a late result, and be done with the callbacks that brought it (S-6)."""
+    inbox.mark_seen(connection, callback_ids=callback_ids, now_us=now_us)
+    return jobs.late_result(
+        connection,
+        job_id=job_id,
+        artifacts=artifacts,
+        loss_ucr=loss_ucr,
+        task_id=task_id,
+        now_us=now_us,
+    )
+
+
+def let_go(connection: Connection, *, job_id: int, now_us: int) -> None:
+    """End a lease that was taken while the job was being moved already."""
+    job = jobs.get(connection, job_id=job_id)
+    if job is not None:
+        wake_if_heard(connection, job_id=job_id, now_us=now_us)
+        jobs.postpone(connection, job_id=job_id, due_us=job.due_us, now_us=now_us)

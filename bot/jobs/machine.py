@@ -9,7 +9,6 @@ gets its tries again, within its deadline. What must not be forgotten is in the 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bot import limits
@@ -25,56 +24,44 @@ from bot.errors import (
 )
 from bot.jobs.failures import failure_of
 from bot.jobs.money import reported_cost
+from bot.jobs.schedule import (
+    Facts,
+    doubled,
+    grace_until_us,
+    jittered,
+    poll_delay_s,
+    to_us,
+)
 from bot.providers.base import Created, CreateVerdict, NotCreated, TaskState, TaskStatus
-from storage.types import Job, JobKind, JobStatus
+from storage.types import Job, JobStatus
 
-US_PER_S = 1_000_000
 CRASH = "crash"
 """The cause of a doubt: the process ended between the intent and the answer (F-6 … F-8)."""
-
-_FIRST_POLL_S: Mapping[JobKind, float] = {
-    JobKind.IMAGE: limits.IMAGE_FIRST_POLL_S,
-    JobKind.VIDEO: limits.VIDEO_FIRST_POLL_S,
-}
-_GRACE_S: Mapping[JobKind, float] = {
-    JobKind.IMAGE: limits.IMAGE_GRACE_S,
-    JobKind.VIDEO: limits.VIDEO_GRACE_S,
-}
-_DEADLINE_S: Mapping[JobKind, float] = {
-    JobKind.IMAGE: limits.IMAGE_DEADLINE_S,
-    JobKind.VIDEO: limits.VIDEO_DEADLINE_S,
-}
-
 
 # --- What is known -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Counters of one job in this process. `last_get_us`: when its task was last asked about."""
+    """Counters of one job in this process.
+
+    `last_get_us`: when its task was last asked about. `not_before_us`: when a create that was
+    refused for now may be sent again, however often the job is woken.
+    """
 
     last_get_us: int | None = None
+    not_before_us: int | None = None
     refused_since_us: int | None = None
     refusals: int = 0
     missing: int = 0
     urlless: int = 0
     fetches: int = 0
     deliveries: int = 0
+    evidence: int = 0
     stumbles: int = 0
 
 
 FRESH = Memory()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """`usual_us` is the model's median duration, None until one is learned.
-
-    `reachable`: a callback can come, so waiting for evidence makes sense.
-    """
-
-    usual_us: int | None = None
-    reachable: bool = False
 
 
 # --- What to do ----------------------------------------------------------------------------------
@@ -156,8 +143,7 @@ def next_step(job: Job, memory: Memory, facts: Facts, *, now_us: int) -> Step:
     """Decide about a job that is due, before anything was asked of anybody."""
     match job.status:
         case JobStatus.QUEUED:
-            late = now_us >= job.deadline_us
-            return Fail(failure=DeadlinePassed.__name__) if late else Submit()
+            return _next_of_queued(job, memory, now_us)
         case JobStatus.SUBMITTING:
             # Whoever wrote the intent is gone: sent or not, paid or not (I-24).
             return Doubt(cause=CRASH, grace_until_us=grace_until_us(job, facts, now_us=now_us))
@@ -171,7 +157,15 @@ def next_step(job: Job, memory: Memory, facts: Facts, *, now_us: int) -> Step:
             )
     assert job.status is JobStatus.FINISHED, "delivered is terminal: nobody claims it"
     assert job.finished_us is not None
-    return Deliver(to_list=now_us - job.finished_us >= _us(limits.DELIVERY_AGE_S_MAX))
+    return Deliver(to_list=now_us - job.finished_us >= to_us(limits.DELIVERY_AGE_S_MAX))
+
+
+def _next_of_queued(job: Job, memory: Memory, now_us: int) -> Wait | Submit | Fail:
+    if now_us >= job.deadline_us:
+        return Fail(failure=DeadlinePassed.__name__)
+    if memory.not_before_us is not None and now_us < memory.not_before_us:
+        return Wait(due_us=memory.not_before_us)
+    return Submit()
 
 
 def after_create(
@@ -186,7 +180,8 @@ def after_create(
     """Decide by the verdict on a create: the table of section 5, point 2."""
     if isinstance(verdict, Created):
         delay_s = poll_delay_s(job.kind, polls=0, usual_us=facts.usual_us, rng=rng)
-        return Bind(task_id=verdict.task_id, due_us=now_us + _us(delay_s)), FRESH
+        fresh = replace(FRESH, last_get_us=memory.last_get_us)
+        return Bind(task_id=verdict.task_id, due_us=now_us + to_us(delay_s)), fresh
     if isinstance(verdict, NotCreated):
         return _after_refusal(job, verdict, memory, now_us=now_us, rng=rng)
     until_us = grace_until_us(job, facts, now_us=now_us)
@@ -201,12 +196,17 @@ def _after_refusal(
     if not refusal.retryable:
         return failed, memory
     since_us = now_us if memory.refused_since_us is None else memory.refused_since_us
-    backoff_s = _doubled(limits.REFUSED_DELAY_S, memory.refusals, limits.REFUSED_DELAY_S_MAX)
+    backoff_s = doubled(limits.REFUSED_DELAY_S, memory.refusals, limits.REFUSED_DELAY_S_MAX)
     delay_s = max(refusal.retry_after_s or 0.0, backoff_s)
-    due_us = now_us + _us(_jittered(delay_s, rng))
-    if due_us - since_us > _us(limits.REFUSED_S_MAX) or due_us >= job.deadline_us:
+    due_us = now_us + to_us(jittered(delay_s, rng))
+    if due_us - since_us > to_us(limits.REFUSED_S_MAX) or due_us >= job.deadline_us:
         return failed, memory
-    remembered = replace(memory, refused_since_us=since_us, refusals=memory.refusals + 1)
+    remembered = replace(
+        memory,
+        not_before_us=due_us,
+        refused_since_us=since_us,
+        refusals=memory.refusals + 1,
+    )
     return Requeue(due_us=due_us), remembered
 
 
@@ -224,7 +224,7 @@ def after_poll(
         memory = replace(memory, missing=memory.missing + 1)
         if memory.missing >= limits.TASK_MISSING_TRIES:  # F-35
             return Fail(failure=TaskNotFound.__name__, loss_ucr=job.cost_ucr), memory
-        return Wait(due_us=now_us + _us(limits.TASK_MISSING_DELAY_S)), memory
+        return Wait(due_us=now_us + to_us(limits.TASK_MISSING_DELAY_S)), memory
     if isinstance(answer, ProviderError):  # F-39
         return _wait_or_end(job, None, facts, now_us=now_us, rng=rng), memory
     memory = replace(memory, missing=0)
@@ -243,8 +243,8 @@ def _after_success(
     memory = replace(memory, urlless=memory.urlless + 1)
     if memory.urlless >= limits.URL_MISSING_TRIES:  # F-48
         return _lost(job, ResultUnavailable.__name__, state), memory
-    delay_s = _doubled(limits.POLL_DELAYS_S[0], memory.urlless - 1, limits.POLL_DELAYS_S[-1])
-    return Wait(due_us=now_us + _us(_jittered(delay_s, rng))), memory
+    delay_s = doubled(limits.POLL_DELAYS_S[0], memory.urlless - 1, limits.POLL_DELAYS_S[-1])
+    return Wait(due_us=now_us + to_us(jittered(delay_s, rng))), memory
 
 
 def _wait_or_end(
@@ -254,8 +254,8 @@ def _wait_or_end(
         return Fail(failure=DeadlinePassed.__name__)
     delay_s = poll_delay_s(job.kind, polls=job.polls + 1, usual_us=facts.usual_us, rng=rng)
     # The deadline is kept, but not by asking more often than agreed.
-    at_deadline_us = max(job.deadline_us, now_us + _us(limits.POLL_INTERVAL_S_MIN))
-    return Wait(due_us=min(now_us + _us(delay_s), at_deadline_us), progress=progress)
+    at_deadline_us = max(job.deadline_us, now_us + to_us(limits.POLL_INTERVAL_S_MIN))
+    return Wait(due_us=min(now_us + to_us(delay_s), at_deadline_us), progress=progress)
 
 
 def after_fetch(
@@ -273,15 +273,15 @@ def after_fetch(
     memory = replace(memory, fetches=memory.fetches + 1)
     if memory.fetches >= limits.FETCH_TRIES:  # F-53
         return _lost(job, ResultUnavailable.__name__, state), memory
-    delay_s = _doubled(limits.POLL_DELAYS_S[0], memory.fetches - 1, limits.POLL_DELAYS_S[-1])
-    return Wait(due_us=now_us + _us(_jittered(delay_s, rng))), memory
+    delay_s = doubled(limits.POLL_DELAYS_S[0], memory.fetches - 1, limits.POLL_DELAYS_S[-1])
+    return Wait(due_us=now_us + to_us(jittered(delay_s, rng))), memory
 
 
 def after_stumble(job: Job, memory: Memory, *, now_us: int) -> tuple[Wait | Fail, Memory]:
     """Decide after a mistake of ours: a job that always trips us must not do so for ever."""
     memory = replace(memory, stumbles=memory.stumbles + 1)
-    delay_s = _doubled(limits.STEP_ERROR_DELAY_S, memory.stumbles - 1, limits.DELIVERY_DELAY_S_MAX)
-    wait = Wait(due_us=now_us + _us(delay_s))
+    delay_s = doubled(limits.STEP_ERROR_DELAY_S, memory.stumbles - 1, limits.DELIVERY_DELAY_S_MAX)
+    wait = Wait(due_us=now_us + to_us(delay_s))
     over = job.status in {JobStatus.FINISHED, JobStatus.DELIVERED}
     if over or memory.stumbles < limits.STEP_ERRORS_MAX:
         return wait, memory
@@ -289,13 +289,18 @@ def after_stumble(job: Job, memory: Memory, *, now_us: int) -> tuple[Wait | Fail
     return Fail(failure=Unexpected.__name__, loss_ucr=job.cost_ucr if paid else 0), memory
 
 
+def steadied(memory: Memory) -> Memory:
+    """Return the memory of a job that was moved without a mistake."""
+    return replace(memory, stumbles=0)
+
+
 def after_postponed(
     memory: Memory, *, retry_after_s: float, now_us: int, rng: random.Random
 ) -> tuple[Wait, Memory]:
     """Decide when to deliver again (S-7)."""
-    backoff_s = _doubled(limits.DELIVERY_DELAY_S, memory.deliveries, limits.DELIVERY_DELAY_S_MAX)
-    delay_s = _jittered(max(retry_after_s, backoff_s), rng)
-    return Wait(due_us=now_us + _us(delay_s)), replace(memory, deliveries=memory.deliveries + 1)
+    backoff_s = doubled(limits.DELIVERY_DELAY_S, memory.deliveries, limits.DELIVERY_DELAY_S_MAX)
+    delay_s = jittered(max(retry_after_s, backoff_s), rng)
+    return Wait(due_us=now_us + to_us(delay_s)), replace(memory, deliveries=memory.deliveries + 1)
 
 
 def may_get(memory: Memory, *, now_us: int) -> bool:
@@ -306,7 +311,7 @@ def may_get(memory: Memory, *, now_us: int) -> bool:
 def _unless_too_soon(memory: Memory, now_us: int) -> Wait | None:
     if memory.last_get_us is None:
         return None
-    earliest_us = memory.last_get_us + _us(limits.POLL_INTERVAL_S_MIN)
+    earliest_us = memory.last_get_us + to_us(limits.POLL_INTERVAL_S_MIN)
     return Wait(due_us=earliest_us) if now_us < earliest_us else None
 
 
@@ -327,59 +332,19 @@ def confirms(job: Job, state: TaskState, *, task_id: str, wire_id: str, now_us: 
         return False
     if state.created_us is None:
         return True
-    slack_us = _us(limits.EVIDENCE_SLACK_S)
-    latest_us = min(now_us, job.submitted_us + _us(limits.CREATE_TIMEOUT_S)) + slack_us
+    slack_us = to_us(limits.EVIDENCE_SLACK_S)
+    latest_us = min(now_us, job.submitted_us + to_us(limits.CREATE_TIMEOUT_S)) + slack_us
     return job.submitted_us - slack_us <= state.created_us <= latest_us
+
+
+def evidence_delay_s(memory: Memory) -> float:
+    """Return the wait before a task that a callback names is read once more."""
+    return doubled(limits.POLL_INTERVAL_S_MIN, memory.evidence - 1, limits.EVIDENCE_DELAY_S_MAX)
 
 
 def _bare(model: str) -> str:
     """Providers echo `gpt-5.4` for `gpt-5-4` (trap 6)."""
     return "".join(character for character in model.casefold() if character.isalnum())
-
-
-# --- Times ---------------------------------------------------------------------------------------
-
-
-def poll_delay_s(kind: JobKind, *, polls: int, usual_us: int | None, rng: random.Random) -> float:
-    """Return the wait before poll number `polls` + 1 (S-5).
-
-    The first one that may find the end comes at the model's usual duration, then 5, 10, 20, 30
-    and 60 s. While the usual end is further away, one poll a minute brings progress for the card.
-    """
-    usual_s = _FIRST_POLL_S[kind] if usual_us is None else usual_us / US_PER_S
-    usual_s = min(max(usual_s, 0.0), _DEADLINE_S[kind])
-    slowest_s = limits.POLL_DELAYS_S[-1]
-    early = max(0, -int(-usual_s // slowest_s) - 1)
-    if polls < early:
-        return _jittered(slowest_s, rng)
-    if polls == early:
-        rest_s = usual_s - early * slowest_s
-        return _jittered(max(rest_s, limits.POLL_INTERVAL_S_MIN) if polls else rest_s, rng)
-    later = min(polls - early, len(limits.POLL_DELAYS_S)) - 1
-    return _jittered(limits.POLL_DELAYS_S[later], rng)
-
-
-def grace_until_us(job: Job, facts: Facts, *, now_us: int) -> int:
-    """Return how long a doubt may last (section 5, point 5)."""
-    if not facts.reachable:
-        return now_us + _us(limits.BLIND_GRACE_S)
-    learned_s = limits.GRACE_DURATIONS * (facts.usual_us or 0) / US_PER_S
-    grace_s = min(max(_GRACE_S[job.kind], learned_s), _DEADLINE_S[job.kind])
-    return now_us + _us(grace_s)
-
-
-def _us(seconds: float) -> int:
-    return int(seconds * US_PER_S)
-
-
-def _jittered(delay_s: float, rng: random.Random) -> float:
-    """Later, never sooner: the agreed intervals are the least."""
-    return delay_s * (1 + rng.random() * limits.JITTER_PPM / 1_000_000)
-
-
-def _doubled(first_s: float, times: int, most_s: float) -> float:
-    """The exponent is bounded first: thousands of tries are no reason to overflow."""
-    return min(first_s * (1 << min(max(times, 0), 20)), most_s)
 
 
 # --- Failures ------------------------------------------------------------------------------------

@@ -1,0 +1,60 @@
+"""Outcomes into Discord: tried until a sink has it, and then written down (S-7)."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.jobs.bench import Bench
+from bot.jobs.machine import after_postponed
+from bot.jobs.ports import Delivered, DeliveryPostponed
+from storage import jobs
+from storage.types import Job, Sink
+
+_log = structlog.get_logger(__name__)
+
+
+class Deliverer:
+    """Shows first and writes then: a crash in between shows the same once more, in place."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def deliver(self, job: Job, *, to_list: bool) -> None:
+        """Bring a finished job to its member. May raise `StorageError`."""
+        bench = self._bench
+        delivered = Delivered(sink=Sink.LIST) if to_list else await self._try(job)
+        if delivered is None:
+            return
+        recorded = await bench.database.transact(
+            jobs.record_delivered,
+            job_id=job.id,
+            sink=delivered.sink,
+            message_id=delivered.message_id,
+            now_us=bench.clock.now_us(),
+        )
+        bench.memories.drop(job.id)
+        if recorded is not None:
+            _log.info("job_delivered", job=job.short_id, sink=delivered.sink, outcome=job.outcome)
+
+    async def _try(self, job: Job) -> Delivered | None:
+        bench = self._bench
+        card = await bench.cards.of(job)
+        try:
+            return await bench.delivery.deliver(card)
+        except DeliveryPostponed as postponed:
+            retry_after_s = postponed.retry_after_s
+            _log.info("delivery_postponed", job=job.short_id, retry_after_s=retry_after_s)
+        except Exception:  # noqa: BLE001 - our mistake; the outcome still belongs to the member.
+            _log.exception("delivery_broke", job=job.short_id)
+            retry_after_s = 0.0
+        wait, memory = after_postponed(
+            bench.memories.of(job.id),
+            retry_after_s=retry_after_s,
+            now_us=bench.clock.now_us(),
+            rng=bench.rng,
+        )
+        bench.memories.keep(job.id, memory)
+        await bench.database.transact(
+            jobs.postpone, job_id=job.id, due_us=wait.due_us, now_us=bench.clock.now_us()
+        )
+        return None

@@ -1,0 +1,329 @@
+"""The only mover of jobs (architecture.md, idea 2).
+
+    claim what is due, under a lease → decide (`machine`) → act → write it down → let go
+
+Everybody else records what they saw and rings the bell. Nothing is recovered at a start: whatever
+was left is due work, and a `submitting` row without its process is a doubt (F-6), never a repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+import structlog
+
+from bot.jobs.bench import Bench
+from bot.jobs.books import let_go
+from bot.jobs.delivering import Deliverer
+from bot.jobs.evidence import Adopted, Evidence, Later, waits_for_evidence
+from bot.jobs.housekeeping import Housekeeper
+from bot.jobs.machine import (
+    Deliver,
+    Doubt,
+    Fail,
+    Poll,
+    Step,
+    Submit,
+    Wait,
+    after_stumble,
+    next_step,
+    steadied,
+)
+from bot.jobs.refreshing import Refresher
+from bot.jobs.schedule import US_PER_S, to_us
+from bot.jobs.submitting import Submitter
+from bot.jobs.watching import Watcher, fail_job
+from bot.limits import (
+    CREATE_SLOT_DELAY_S,
+    CREATES_PER_PROVIDER_MAX,
+    JOB_LEASE_S,
+    JOB_STEPS_MAX,
+    JOB_SWEEP_S,
+    SHUTDOWN_TELL_S,
+    SHUTDOWN_WAIT_S,
+    STORE_TROUBLE_DELAY_S,
+)
+from storage import jobs
+from storage.errors import StorageError, StoreInUse
+from storage.types import Job, JobStatus
+
+_log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """Moves jobs from acceptance to delivery, and survives being stopped anywhere."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._watcher = Watcher(bench)
+        self._evidence = Evidence(bench, self._watcher)
+        self._submitter = Submitter(bench, self._evidence)
+        self._deliverer = Deliverer(bench)
+        self._refresher = Refresher(bench)
+        self._housekeeper = Housekeeper(bench)
+        self._bell = asyncio.Event()
+        self._rung: dict[int, asyncio.Event] = {}
+        """One for each create in flight: a callback may come before its answer."""
+        self._creates: dict[int, tuple[str, asyncio.Task[None]]] = {}
+        """By job: the provider, and the task that waits for its answer."""
+        self._steps: dict[int, asyncio.Task[None]] = {}
+        self._claimed_twice: set[int] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    # --- From outside -------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Look now: a job was accepted or cancelled, or a callback was stored."""
+        self._bell.set()
+        for rung in self._rung.values():
+            rung.set()
+
+    async def start(self) -> None:
+        """Take over what a former process left, and begin. May raise `StorageError`."""
+        await self._housekeeper.take_over()
+        self._loops = [
+            asyncio.create_task(self._run()),
+            asyncio.create_task(self._refresher.run()),
+            asyncio.create_task(self._housekeeper.run()),
+        ]
+
+    async def close(self) -> None:
+        """Let creates in flight be answered, they are the dangerous ones; cut the rest (S-11)."""
+        self._closing = True
+        self._bell.set()
+        if creates := [task for _provider, task in self._creates.values()]:
+            _log.info("waiting_for_creates", count=len(creates), wait_s=SHUTDOWN_WAIT_S)
+            await asyncio.wait(creates, timeout=SHUTDOWN_WAIT_S)
+        if steps := list(self._steps.values()):
+            await asyncio.wait(steps, timeout=SHUTDOWN_TELL_S)
+        left = [task for _provider, task in self._creates.values()]
+        left += [*self._steps.values(), *self._loops]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    # --- The loop -----------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not self._closing:
+            self._bell.clear()
+            try:
+                claimed = await self._claim()
+                for job in claimed:
+                    await self._take(job)
+                pause_s = await self._pause_s(busy=bool(claimed))
+            except StoreInUse:
+                _log.error("engine_fenced", fault="F-119")
+                return
+            except StorageError as error:
+                _log.warning("engine_waits", fault="F-110", error=type(error).__name__)
+                pause_s = STORE_TROUBLE_DELAY_S
+            await self._rest(pause_s)
+
+    async def _claim(self) -> tuple[Job, ...]:
+        free = JOB_STEPS_MAX - len(self._steps)
+        if free <= 0:
+            return ()
+        return await self._bench.database.transact(
+            jobs.claim_due,
+            now_us=self._bench.clock.now_us(),
+            lease_us=to_us(JOB_LEASE_S),
+            limit=free,
+            queued_max=max(0, self._creates_max() - len(self._creates)),
+        )
+
+    def _creates_max(self) -> int:
+        catalogue = self._bench.catalogue
+        models = (*catalogue.image_models.values(), *catalogue.video_models.values())
+        return CREATES_PER_PROVIDER_MAX * max(1, len({model.provider for model in models}))
+
+    async def _pause_s(self, *, busy: bool) -> float:
+        """Until the next job is due; not at once for those that wait for a free create."""
+        next_us = await self._bench.database.read(jobs.next_due_us)
+        if next_us is None:
+            return JOB_SWEEP_S
+        wait_s = (next_us - self._bench.clock.now_us()) / US_PER_S
+        if wait_s <= 0 and not busy:
+            return CREATE_SLOT_DELAY_S
+        return min(max(wait_s, 0.0), JOB_SWEEP_S)
+
+    async def _rest(self, pause_s: float) -> None:
+        sleeping = asyncio.create_task(self._bench.clock.sleep(pause_s))
+        ringing = asyncio.create_task(self._bell.wait())
+        try:
+            await asyncio.wait({sleeping, ringing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            ringing.cancel()
+
+    async def _take(self, job: Job) -> None:
+        """Begin to move a claimed job, unless that is being done."""
+        if job.id in self._steps:
+            self._claimed_twice.add(job.id)
+        elif job.id in self._creates:
+            if job.status in {JobStatus.QUEUED, JobStatus.SUBMITTING}:
+                self._claimed_twice.add(job.id)
+            else:  # adopted while its answer is awaited
+                self._begin_step(job)
+        elif job.status is JobStatus.QUEUED and not self._has_slot(job.provider):
+            await self._postpone(job, Wait(due_us=self._bench.in_us(CREATE_SLOT_DELAY_S)))
+        elif job.status is JobStatus.QUEUED:
+            self._begin_create(job)
+        else:
+            self._begin_step(job)
+
+    def _has_slot(self, provider: str) -> bool:
+        taken = sum(provider == other for other, _task in self._creates.values())
+        return taken < CREATES_PER_PROVIDER_MAX
+
+    def _begin_step(self, job: Job) -> None:
+        task = asyncio.create_task(self._run_step(job))
+        self._steps[job.id] = task
+        task.add_done_callback(_look_at)
+
+    async def _run_step(self, job: Job) -> None:
+        try:
+            await self._guarded(job, self._step(job))
+        finally:
+            del self._steps[job.id]
+        await self._moved(job)
+
+    def _begin_create(self, job: Job) -> None:
+        task = asyncio.create_task(self._run_create(job))
+        self._creates[job.id] = (job.provider, task)
+        task.add_done_callback(_look_at)
+
+    async def _run_create(self, job: Job) -> None:
+        rung = self._rung[job.id] = asyncio.Event()
+        try:
+            await self._guarded(job, self._queued(job, rung))
+        finally:
+            del self._creates[job.id]
+            del self._rung[job.id]
+        await self._moved(job)
+
+    # --- One job ------------------------------------------------------------------------------
+
+    async def _guarded(self, job: Job, work: Coroutine[object, object, None]) -> None:
+        """Whatever happens to one job, the others go on."""
+        self._refresher.note(job)
+        try:
+            await work
+        except StorageError as error:
+            # The lease ends soon enough; until then the database has time to recover.
+            _log.warning(
+                "job_not_moved", fault="F-110", job=job.short_id, error=type(error).__name__
+            )
+        except Exception:  # noqa: BLE001 - one job's trouble is not the others'.
+            _log.exception("step_broke", job=job.short_id, status=job.status)
+            await self._stumbled(job)
+        else:
+            memory = self._bench.memories.of(job.id)
+            if memory.stumbles:
+                self._bench.memories.keep(job.id, steadied(memory))
+
+    async def _moved(self, job: Job) -> None:
+        """A lease that was taken once more meanwhile is ended, or the next move would wait."""
+        if job.id in self._claimed_twice:
+            self._claimed_twice.discard(job.id)
+            try:
+                await self._bench.database.transact(
+                    let_go, job_id=job.id, now_us=self._bench.clock.now_us()
+                )
+            except StorageError as error:
+                _log.info("lease_not_ended", job=job.short_id, error=type(error).__name__)
+        self._refresher.note()
+        self._bell.set()
+
+    async def _step(self, job: Job) -> None:
+        looked = await self._evidence.look(job.id) if waits_for_evidence(job) else None
+        if isinstance(looked, Adopted):
+            await self._watcher.act(looked.job, looked.state)
+        elif job.status is JobStatus.DELIVERED:
+            await self._after_late(job, looked)
+        else:
+            await self._decide(job, looked)
+
+    async def _after_late(self, job: Job, looked: Later | None) -> None:
+        """A job that is over is let go for good, unless a callback still waits."""
+        if looked is None:
+            self._bench.memories.drop(job.id)
+        await self._postpone(job, Wait(due_us=job.due_us) if looked is None else looked)
+
+    async def _decide(self, job: Job, looked: Later | None) -> None:
+        """The one `match` over what can be done with a job."""
+        bench = self._bench
+        decision = await self._next(job)
+        match decision:
+            case Poll():
+                await self._watcher.poll(job)
+            case Deliver(to_list=to_list):
+                await self._deliverer.deliver(job, to_list=to_list)
+            case Doubt():
+                await self._submitter.doubt(job, decision)
+            case Fail():
+                await fail_job(bench, job, decision)
+            case Wait():
+                sooner = looked is not None and looked.due_us < decision.due_us
+                await self._postpone(job, looked if looked and sooner else decision)
+            case Submit():
+                raise AssertionError("queued jobs take a create's slot first")
+
+    async def _next(self, job: Job) -> Step:
+        bench = self._bench
+        facts = await bench.facts_of(job)
+        memory = bench.memories.of(job.id)
+        return next_step(job, memory, facts, now_us=bench.clock.now_us())
+
+    async def _queued(self, job: Job, rung: asyncio.Event) -> None:
+        """Send it, unless its time is over, or a callback tells that it was sent all the same."""
+        looked = await self._evidence.look(job.id) if waits_for_evidence(job) else None
+        if isinstance(looked, Adopted):
+            await self._watcher.act(looked.job, looked.state)
+            return
+        if isinstance(looked, Later):
+            await self._postpone(job, looked)
+            return
+        decision = await self._next(job)
+        if isinstance(decision, Fail):
+            await fail_job(self._bench, job, decision)
+        elif isinstance(decision, Wait):
+            await self._postpone(job, decision)
+        else:
+            assert isinstance(decision, Submit)
+            await self._submitter.submit(job, rung)
+
+    async def _postpone(self, job: Job, until: Wait | Later) -> None:
+        await self._bench.database.transact(
+            jobs.postpone,
+            job_id=job.id,
+            due_us=until.due_us,
+            now_us=self._bench.clock.now_us(),
+        )
+
+    async def _stumbled(self, job: Job) -> None:
+        """A mistake of ours: later again, and not for ever."""
+        bench = self._bench
+        try:
+            now = await bench.database.read(jobs.get, job_id=job.id)
+            assert now is not None
+            decision, memory = after_stumble(
+                now, bench.memories.of(job.id), now_us=bench.clock.now_us()
+            )
+            bench.memories.keep(job.id, memory)
+            if isinstance(decision, Fail):
+                await fail_job(bench, now, decision)
+            elif now.status is not JobStatus.SUBMITTING:
+                await self._postpone(now, decision)
+        except StorageError as error:
+            _log.warning(
+                "job_not_moved", fault="F-110", job=job.short_id, error=type(error).__name__
+            )
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """An ended task's error was logged where it happened; a cancelled one has none."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("step_lost", error=type(error).__name__)

@@ -1,0 +1,54 @@
+"""What a start takes over, and what is forgotten in time (S-10, C-45)."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.jobs.bench import Bench
+from bot.limits import CALLBACKS_KEPT_S, HOUSEKEEPING_S, RESULTS_KEPT_S
+from storage import inbox, jobs
+from storage.errors import StorageError, StoreInUse
+
+_log = structlog.get_logger(__name__)
+
+
+class Housekeeper:
+    """Runs beside the mover and touches nothing that a job still needs."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def take_over(self) -> None:
+        """End the leases of the former process, and delete files that no row names (F-12).
+
+        May raise `StorageError`.
+        """
+        released = await self._bench.database.transact(jobs.release_all)
+        kept = await self._bench.database.read(jobs.kept_files)
+        removed = await self._bench.folder.remove_others(kept)
+        if released or removed:
+            _log.info("jobs_taken_over", released=released, files_removed=removed)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except StoreInUse:
+                return
+            except StorageError as error:
+                _log.info("not_tidied", error=type(error).__name__)
+            except Exception:  # noqa: BLE001 - the next round may do better.
+                _log.exception("housekeeping_broke")
+            await self._bench.clock.sleep(HOUSEKEEPING_S)
+
+    async def tidy(self) -> None:
+        """Forget tokens that are over, old callbacks, and files of what was delivered long ago."""
+        bench = self._bench
+        await bench.database.transact(jobs.drop_tokens, now_us=bench.clock.now_us())
+        await bench.database.transact(inbox.purge, before_us=bench.in_us(-CALLBACKS_KEPT_S))
+        names = await bench.database.transact(
+            jobs.drop_files, before_us=bench.in_us(-RESULTS_KEPT_S)
+        )
+        if names:
+            await bench.folder.remove(names)

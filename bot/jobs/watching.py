@@ -1,0 +1,265 @@
+"""A task at the provider: asked about, its result secured, its price settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from bot.catalogue.pricing import charge_ucr
+from bot.errors import (
+    AtelierError,
+    ModelNotFound,
+    ProviderError,
+    ResultUnavailable,
+    ResultUnusable,
+)
+from bot.jobs.bench import Bench
+from bot.jobs.books import Heard, heard_of
+from bot.jobs.failures import cause_of
+from bot.jobs.hints import hint_of
+from bot.jobs.machine import AfterFetch, AfterPoll, Fail, Secure, Wait, after_fetch, after_poll
+from bot.jobs.money import reported_cost
+from bot.jobs.ports import Fetched
+from bot.limits import FETCH_TRIES, RESULT_FILES_MAX
+from bot.providers.base import MediaProvider, TaskState
+from storage import inbox, jobs
+from storage.types import Artifact, Job, JobKind
+
+_log = structlog.get_logger(__name__)
+
+
+class Watcher:
+    """Polls running jobs and brings their results home. Every effect follows our own read (I-26).
+
+    May raise `StorageError`; then the job is looked at again when its lease ends.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def poll(self, job: Job) -> None:
+        """Ask about a running job, and act on the answer."""
+        bench = self._bench
+        assert job.task_id is not None
+        heard = await bench.database.read(heard_of, job_id=job.id)
+        answer = await self.read(job, job.task_id)
+        if isinstance(answer, TaskState) and heard.callbacks:
+            await self._note_heard(job, heard)
+        await self.act(job, answer)
+
+    async def read(self, job: Job, task_id: str) -> TaskState | ProviderError:
+        """Read a task with our key, in its turn; when is remembered (F-65)."""
+        bench = self._bench
+        await bench.gate.passed()
+        memory = bench.memories.of(job.id)
+        bench.memories.keep(job.id, replace(memory, last_get_us=bench.clock.now_us()))
+        try:
+            return await bench.providers.for_provider(job.provider, model=job.model).get(task_id)
+        except ProviderError as error:
+            _log.info(
+                "task_not_read",
+                fault="F-35" if type(error).__name__ == "TaskNotFound" else "F-39",
+                job=job.short_id,
+                error=type(error).__name__,
+                status=error.status,
+            )
+            return error
+
+    async def act(self, job: Job, answer: TaskState | ProviderError) -> None:
+        """Do what follows from the provider's answer about a running job."""
+        bench = self._bench
+        facts = await bench.facts_of(job)
+        decision, memory = after_poll(
+            job,
+            answer,
+            bench.memories.of(job.id),
+            facts,
+            now_us=bench.clock.now_us(),
+            rng=bench.rng,
+        )
+        bench.memories.keep(job.id, memory)
+        if isinstance(decision, Secure):
+            await self._finish(job, decision.state)
+        else:
+            await self._apply(job, decision, polled=True)
+
+    async def _note_heard(self, job: Job, heard: Heard) -> None:
+        """What a callback said beside our own read changes nothing; a foreign one is told."""
+        for callback in heard.callbacks:
+            if hint_of(callback.body) != job.task_id:
+                _log.warning(
+                    "callback_rejected", fault="F-65", job=job.short_id, reason="foreign_task"
+                )
+        await self._bench.database.transact(
+            inbox.mark_seen,
+            callback_ids=[callback.id for callback in heard.callbacks],
+            now_us=self._bench.clock.now_us(),
+        )
+
+    async def _apply(self, job: Job, decision: AfterPoll | AfterFetch, *, polled: bool) -> None:
+        bench = self._bench
+        now_us = bench.clock.now_us()
+        if isinstance(decision, Fail):
+            await fail_job(bench, job, decision)
+            return
+        assert isinstance(decision, Wait)
+        await bench.database.transact(
+            jobs.postpone,
+            job_id=job.id,
+            due_us=decision.due_us,
+            progress=decision.progress,
+            polled=polled,
+            now_us=now_us,
+        )
+
+    # --- The result ---------------------------------------------------------------------------
+
+    async def _finish(self, job: Job, state: TaskState) -> None:
+        """Secure the bytes first, settle then: what nobody can show is not paid (S-1)."""
+        bench = self._bench
+        memory = bench.memories.of(job.id)
+        try:
+            files = await self.secured(job, state, patient=memory.fetches + 1 < FETCH_TRIES)
+        except (ResultUnavailable, ResultUnusable) as error:
+            _log.warning(
+                "result_not_secured",
+                fault="F-55" if isinstance(error, ResultUnusable) else "F-53",
+                job=job.short_id,
+                error=type(error).__name__,
+            )
+            decision, memory = after_fetch(
+                job,
+                error,
+                state,
+                bench.memories.of(job.id),
+                now_us=bench.clock.now_us(),
+                rng=bench.rng,
+            )
+            bench.memories.keep(job.id, memory)
+            await self._apply(job, decision, polled=True)
+            return
+        await self._settle(job, state, files)
+
+    async def _settle(self, job: Job, state: TaskState, files: tuple[Artifact, ...]) -> None:
+        reported = reported_cost(job, state.reported_credits)
+        if reported is not None and reported.alarm:
+            _log.error(
+                "reported_price_rejected",
+                fault="F-51",
+                job=job.short_id,
+                model=job.model,
+                listed_ucr=job.cost_ucr,
+                reported_ucr=reported.cost_ucr,
+            )
+        cost_ucr = job.cost_ucr if reported is None else reported.cost_ucr
+        finished = await self._bench.database.transact(
+            jobs.succeed,
+            job_id=job.id,
+            artifacts=files,
+            cost_ucr=charge_ucr(cost_ucr, job.multiplier_ppm),
+            now_us=self._bench.clock.now_us(),
+        )
+        if finished is not None:
+            _log.info("job_succeeded", job=job.short_id, charged_ucr=finished.charged_ucr)
+
+    async def secured(self, job: Job, state: TaskState, *, patient: bool) -> tuple[Artifact, ...]:
+        """Fetch the results: every picture, the first film that is one.
+
+        While `patient`, a missing picture of several is a reason to try again; else those that
+        came are the result. Raises `ResultUnavailable`, `ResultUnusable`.
+        """
+        fetcher = self._bench.fetcher
+        found: dict[str, tuple[Fetched, str | None]] = {}
+        errors: list[ResultUnavailable | ResultUnusable] = []
+        for url in state.urls[:RESULT_FILES_MAX]:
+            try:
+                fetched = await fetcher.secure(url, kind=job.kind)
+            except (ResultUnavailable, ResultUnusable) as error:
+                errors.append(error)
+                continue
+            found.setdefault(fetched.sha256, (fetched, url))
+            if job.kind is JobKind.VIDEO:
+                return _artifacts(job, state, tuple(found.values()))
+        if not found and state.has_content:
+            try:
+                content = await self._content(job, state)
+            except (ResultUnavailable, ResultUnusable) as error:
+                errors.append(error)
+            else:
+                found[content.sha256] = (content, None)
+        if not found or (patient and _passing(errors)):
+            raise _worst(errors)
+        return _artifacts(job, state, tuple(found.values()))
+
+    async def _content(self, job: Job, state: TaskState) -> Fetched:
+        """The bytes behind the provider's own `/content`, with our key.
+
+        Where that points at another host, the guarded fetcher goes, without the key.
+        """
+        bench = self._bench
+        try:
+            provider: MediaProvider = bench.providers.for_provider(job.provider, model=job.model)
+            async with provider.content(state.task_id or job.task_id or "") as content:
+                if content.redirect_url is None:
+                    return await bench.folder.keep(content.chunks, kind=job.kind)
+                redirect_url = content.redirect_url
+        except (ProviderError, ModelNotFound) as error:
+            raise ResultUnavailable from error
+        return await bench.fetcher.secure(redirect_url, kind=job.kind)
+
+
+async def fail_job(bench: Bench, job: Job, decision: Fail) -> None:
+    """End a job without a result, and give its hold back."""
+    failed = await bench.database.transact(
+        jobs.fail,
+        job_id=job.id,
+        failure=decision.failure,
+        cause=cause_of(decision.failure),
+        loss_ucr=decision.loss_ucr,
+        now_us=bench.clock.now_us(),
+    )
+    if failed is not None:
+        _log.warning(
+            "job_failed",
+            job=job.short_id,
+            failure=decision.failure,
+            former=job.status,
+            attempt=job.attempt,
+            loss_ucr=decision.loss_ucr,
+        )
+
+
+def _passing(errors: Sequence[AtelierError]) -> bool:
+    """Whether trying again could bring more."""
+    return any(isinstance(error, ResultUnavailable) for error in errors)
+
+
+def _worst(errors: Sequence[ResultUnavailable | ResultUnusable]) -> AtelierError:
+    """What could still come is worth another try; what is no picture never will be one."""
+    for error in errors:
+        if isinstance(error, ResultUnavailable):
+            return error
+    return errors[0] if errors else ResultUnavailable()
+
+
+def _artifacts(
+    job: Job, state: TaskState, found: tuple[tuple[Fetched, str | None], ...]
+) -> tuple[Artifact, ...]:
+    stem = f"atelier-{job.short_id.lower()}"
+    return tuple(
+        Artifact(
+            position=position,
+            filename=f"{stem}-{position + 1}{fetched.extension}"
+            if len(found) > 1
+            else f"{stem}{fetched.extension}",
+            content_type=fetched.content_type,
+            size_bytes=fetched.size_bytes,
+            sha256=fetched.sha256,
+            path=fetched.path,
+            source_url=url,
+            source_expires_us=state.expires_us if url is not None else None,
+        )
+        for position, (fetched, url) in enumerate(found)
+    )
