@@ -38,11 +38,12 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(connection: Connection) -> None:
-    """Run what is missing; the second time nothing is.
+def upgrade(connection: Connection, *, to: str | None = None) -> None:
+    """Run what is missing up to the newest revision, or `to`; the second time nothing is.
 
     Raises ForeignDatabase before anything is changed.
     """
+    target = head() if to is None else to
     scripts = ScriptDirectory(SCRIPTS)
     found = current(connection)
     if found is None and inspect(connection).get_table_names():
@@ -53,7 +54,7 @@ def upgrade(connection: Connection) -> None:
     # The literal "head" would be resolved by the same directory; the revision is explicit.
 
     def steps(revision: Any, _context: Any) -> Any:
-        return scripts._upgrade_revs(head(), revision)  # noqa: SLF001 - as `alembic upgrade` does.
+        return scripts._upgrade_revs(target, revision)  # noqa: SLF001 - as `alembic upgrade` does.
 
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(

@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
 from storage import ledger, turns
-from storage.errors import StoreUnavailable
-from storage.inline import InlineDatabase
 from storage.types import Cause, NewTurn, StoredAttachment
-from tests.unit.storage.bank import CREDIT, DAILY, DAY_US, MIRA, NOON_US, Bank, snapshot
-
-STATEMENTS_MAX = 200
-"""No transaction of the ledger comes near: reaching it means that the hook never let go."""
-
-
-class Saboteur:
-    """Lets statements through until the chosen one, which fails before or after its effect."""
-
-    def __init__(self, *, fail_at: int, moment: str) -> None:
-        self.fail_at = fail_at
-        self.moment = moment
-        self.seen = 0
-
-    def __call__(self, *_arguments: Any) -> None:
-        self.seen += 1
-        if self.seen == self.fail_at:
-            raise sqlite3.OperationalError("disk I/O error")
-
-    @contextmanager
-    def at_work(self, database: InlineDatabase) -> Iterator[None]:
-        event.listen(database.engine, self.moment, self)
-        try:
-            yield
-        finally:
-            event.remove(database.engine, self.moment, self)
+from tests.unit.storage.bank import CREDIT, DAILY, DAY_US, MIRA, NOON_US, Bank
+from tests.unit.storage.saboteur import MOMENTS, assert_all_or_nothing
 
 
 def _prepared() -> Bank:
@@ -105,31 +76,11 @@ ACTS: dict[str, Callable[[Bank], object]] = {
 }
 
 
-@pytest.mark.parametrize("moment", ["before_cursor_execute", "after_cursor_execute"])
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("act", ACTS)
 def test_a_failure_at_any_statement_leaves_all_or_nothing(act: str, moment: str) -> None:
     """The n-th statement fails, for every n; the tables are as before until none fails."""
     bank = _prepared()
-    before = bank.database.view(snapshot)
-    for fail_at in range(1, STATEMENTS_MAX):
-        saboteur = Saboteur(fail_at=fail_at, moment=moment)
-        with saboteur.at_work(bank.database):
-            if fail_at > 1 and _succeeds(ACTS[act], bank):
-                break
-            if fail_at == 1:
-                with pytest.raises(StoreUnavailable):
-                    ACTS[act](bank)
-        assert bank.database.view(snapshot) == before
-    assert saboteur.seen == fail_at - 1 > 5
-    assert bank.database.view(snapshot) != before
-    bank.assert_sound()
+    assert_all_or_nothing(bank, ACTS[act], moment=moment)
     assert bank.now_us == NOON_US + DAY_US
     bank.database.engine.dispose()
-
-
-def _succeeds(act: Callable[[Bank], object], bank: Bank) -> bool:
-    try:
-        act(bank)
-    except StoreUnavailable:
-        return False
-    return True

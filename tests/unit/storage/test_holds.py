@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection
 
+from storage import ledger
 from storage.errors import Duplicate, IllegalMove, InsufficientCredits, UnknownReference
-from storage.types import BucketKind, HoldState
+from storage.types import BucketKind, Cause, HoldState, Settlement
 from tests.unit.storage.bank import CREDIT, MIRA, NONE, Bank
 
 
@@ -240,3 +241,34 @@ def test_wrong_amounts_are_bugs_of_the_caller(bank: Bank) -> None:
         bank.settle("job", -1)
     with pytest.raises(AssertionError):
         bank.void("job", loss_ucr=-1)
+
+
+# --- Loss without a hold -------------------------------------------------------------------------
+
+
+def _lose(bank: Bank, loss_ucr: int) -> Settlement:
+    return bank.database.run(
+        ledger.lose,
+        user_id=MIRA,
+        loss_ucr=loss_ucr,
+        reference="late:job",
+        cause=Cause.LATE_RESULT,
+        now_us=bank.now_us,
+    )
+
+
+def test_a_loss_after_the_end_is_booked_without_touching_the_member(bank: Bank) -> None:
+    """S-6, I-10: it has a reference and a cause of its own; the member sees no line of it."""
+    bank.hold(CREDIT, reference="job")
+    bank.void("job", loss_ucr=2)
+    before, lines = bank.balance(), bank.history()
+    assert _lose(bank, 5).loss_ucr == 5
+    assert (bank.balance(), bank.history()) == (before, lines)
+    assert bank.account("loss") == 7
+
+
+def test_a_loss_is_booked_once(bank: Bank) -> None:
+    """The first amount stands."""
+    _lose(bank, 5)
+    assert _lose(bank, 6).loss_ucr == 5
+    assert bank.account("loss") == 5

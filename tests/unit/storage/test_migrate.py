@@ -13,10 +13,14 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from storage import migrate, sqlite
+from storage import jobs, ledger, migrate, preferences, sqlite, turns
 from storage.database import Database, sqlite_path
 from storage.errors import StoreCorrupt
 from storage.schema import metadata
+from storage.types import Cause, NewTurn
+from tests.unit.storage.bank import CREDIT, DAILY, MIRA, NOON_US, SAM, snapshot
+from tests.unit.storage.saboteur import Saboteur
+from tests.unit.storage.workshop import new_job
 
 STATEMENTS_MAX = 1_000
 
@@ -92,6 +96,90 @@ def test_a_migration_that_fails_leaves_the_old_schema(engine: Engine) -> None:
             break
     assert remaining > 0
     assert 20 < fail_at < STATEMENTS_MAX - 1
+
+
+def _worked(connection: Connection) -> None:
+    """What an installation of the first release holds: credits in every state, turns, a key."""
+    common: dict[str, Any] = {"allowance": DAILY, "now_us": NOON_US}
+    staff: dict[str, Any] = {
+        "actor_id": SAM,
+        "guild_id": 7,
+        "reason": "for the party",
+        "reference": "i:1",
+    }
+    ledger.grant(connection, user_id=MIRA, amount_ucr=5 * CREDIT, **staff, **common)
+    for reference in ("paid", "free", "open"):
+        ledger.hold(
+            connection,
+            user_id=MIRA,
+            amount_ucr=7 * CREDIT,
+            floor_ucr=0,
+            reference=reference,
+            **common,
+        )
+    ledger.settle(
+        connection, reference="paid", cost_ucr=8 * CREDIT, cause=Cause.ANSWERED, now_us=NOON_US
+    )
+    ledger.void(connection, reference="free", cause=Cause.INTERRUPTED, loss_ucr=3, now_us=NOON_US)
+    turn = NewTurn(
+        reference="open",
+        channel_id=1,
+        guild_id=7,
+        author_id=MIRA,
+        author_name="Mira",
+        model="gpt-5-4",
+        question="why?",
+        attachments=(),
+    )
+    turns.begin(connection, turn=turn, now_us=NOON_US)
+    preferences.put(connection, key="commands", value="digest", now_us=NOON_US)
+
+
+def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> None:
+    """0001 → 0002: every row as it was, the books sound, and jobs can be ordered."""
+    with engine.begin() as connection:
+        migrate.upgrade(connection, to="0001")
+        assert migrate.current(connection) == "0001"
+        _worked(connection)
+        before = snapshot(connection)
+    with engine.begin() as connection:
+        migrate.upgrade(connection)
+        after = snapshot(connection)
+        assert migrate.current(connection) == migrate.head()
+    new = {"jobs", "job_events", "artifacts", "callbacks"}
+    assert set(after) - set(before) == new
+    assert all(after[table] == [] for table in new)
+    unchanged = set(before) - {migrate.VERSION_TABLE}
+    assert {table: after[table] for table in unchanged} == {t: before[t] for t in unchanged}
+    with engine.begin() as connection:
+        job = jobs.enqueue(connection, job=new_job("i:2"), allowance=DAILY, now_us=NOON_US)
+        assert jobs.cancel(connection, job_id=job.id, now_us=NOON_US)
+        assert ledger.audit(connection) == ()
+
+
+def test_a_second_migration_that_fails_leaves_the_first_schema(engine: Engine) -> None:
+    """F-18, from a database with data: at each statement, never half, nothing lost."""
+    with engine.begin() as connection:
+        migrate.upgrade(connection, to="0001")
+        _worked(connection)
+        before = snapshot(connection)
+        schema = _statements(connection, ("table", "index", "trigger"))
+    failed = 0
+    for fail_at in range(1, STATEMENTS_MAX):
+        saboteur = Saboteur(fail_at=fail_at, moment="before_cursor_execute")
+        event.listen(engine, saboteur.moment, saboteur)
+        try:
+            with engine.begin() as connection:
+                migrate.upgrade(connection)
+            break
+        except OperationalError:
+            failed += 1
+        finally:
+            event.remove(engine, saboteur.moment, saboteur)
+        with engine.begin() as connection:
+            assert snapshot(connection) == before
+            assert _statements(connection, ("table", "index", "trigger")) == schema
+    assert 20 < failed == fail_at - 1
 
 
 def test_entries_are_guarded_in_the_migrated_database(engine: Engine) -> None:
