@@ -16,6 +16,7 @@ from bot.errors import (
     JobFailure,
     ModelNotFound,
     OutcomeUnknown,
+    PictureGone,
     ProviderError,
     ProviderRejected,
     StreamStalled,
@@ -29,7 +30,7 @@ _CLASSES: dict[str, type[AtelierError]] = {
     name: found
     for name, found in vars(bot.errors).items()
     if inspect.isclass(found)
-    and issubclass(found, JobFailure | ProviderError)
+    and issubclass(found, JobFailure | ProviderError | PictureGone)
     and found is not StreamStalled  # only chats stall, and it cannot be made from its name alone
 }
 _REFUSALS = frozenset({ContentRefused.__name__, ProviderRejected.__name__})
@@ -37,7 +38,7 @@ _REFUSALS = frozenset({ContentRefused.__name__, ProviderRejected.__name__})
 
 def failure_of(error: Exception) -> str:
     """Return the word to store: the class's name, if `error_of` can make something of it."""
-    if isinstance(error, InvalidInput):
+    if isinstance(error, InvalidInput) and not isinstance(error, PictureGone):
         # Our own check of a request that was accepted before: the catalogue has changed since.
         return ProviderRejected.__name__
     name = type(error).__name__

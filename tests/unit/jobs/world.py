@@ -1,0 +1,245 @@
+"""A whole world of jobs: real books, the production engine, fakes around it, virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.loader import load
+from bot.catalogue.media import MediaModel
+from bot.jobs.bench import Bench, PollGate
+from bot.jobs.cards import Cards
+from bot.jobs.engine import Engine
+from bot.jobs.ports import Order
+from bot.jobs.service import JobService
+from storage import inbox, jobs, ledger
+from storage.inline import InlineDatabase
+from storage.types import (
+    UCR_PER_CREDIT,
+    Allowance,
+    Balance,
+    Job,
+    JobKind,
+    JobStatus,
+    Outcome,
+)
+from tests.unit.jobs.fakes import FakeDelivery, FakeFiles, FakeProvider, Fuse, FusedStore, Task
+from tests.unit.jobs.virtual import LoopClock
+
+MIRA = 101
+TOM = 102
+SAM = 103
+STUDIO = 9_001
+GUILD = 77
+PICTURE_UCR = 2_400_000
+"""`gpt-image-2` in 1k."""
+PUBLIC_URL = "https://bot.example"
+DAY_S = 86_400.0
+
+
+class Models:
+    """Every provider is set up, but for those named."""
+
+    def __init__(self) -> None:
+        self.off: set[str] = set()
+
+    def available(self, model: MediaModel) -> bool:
+        return model.provider not in self.off
+
+
+class World:
+    """One bot over its restarts. Between `boot` and `crash` or `stop` its engine runs."""
+
+    def __init__(self, *, public: bool = True, seed: int = 7) -> None:
+        self.clock = LoopClock()
+        self.inner = InlineDatabase()
+        self.catalogue: Catalogue = load(None)
+        self.allowance = Allowance(amount_ucr=1_000 * UCR_PER_CREDIT)
+        self.provider = FakeProvider(self.clock)
+        self.files = FakeFiles()
+        self.delivery = FakeDelivery()
+        self.models = Models()
+        self.rng = random.Random(seed)
+        self.public = public
+        self.boots = 0
+        self.fuse = Fuse()
+        self.database = FusedStore(self.inner, self.fuse)
+        self._orders = 0
+        self.engine: Engine
+        self.service: JobService
+        self.bench: Bench
+        self.build()
+
+    # --- The process ----------------------------------------------------------------------------
+
+    def build(self, fuse: Fuse | None = None) -> None:
+        """Make the objects of a new process over the same books and the same outside."""
+        self.fuse = fuse or Fuse()
+        self.database = FusedStore(self.inner, self.fuse)
+        for fake in (self.provider, self.files, self.delivery):
+            fake.fuse = self.fuse
+        cards = Cards(
+            database=self.database,
+            catalogue=self.catalogue,
+            allowance=self.allowance,
+            clock=self.clock,
+            folder=self.files,
+        )
+        self.bench = Bench(
+            database=self.database,
+            catalogue=self.catalogue,
+            providers=self.provider,
+            fetcher=self.files,
+            folder=self.files,
+            delivery=self.delivery,
+            cards=cards,
+            clock=self.clock,
+            rng=self.rng,
+            gate=PollGate(self.clock),
+            callback_url=self.callback_url,
+        )
+        self.engine = Engine(self.bench)
+        self.service = JobService(
+            database=self.database,
+            catalogue=self.catalogue,
+            models=self.models,
+            allowance=self.allowance,
+            clock=self.clock,
+            cards=cards,
+            wake=self.engine.wake,
+        )
+
+    async def boot(self, fuse: Fuse | None = None) -> None:
+        """Start a process; the first one has been built already."""
+        if self.boots or fuse is not None:
+            self.build(fuse)
+        self.boots += 1
+        await self.engine.start()
+
+    async def crash(self) -> None:
+        """The process is gone at this very moment: nothing of it has any further effect."""
+        self.fuse.burnt = True
+        own = asyncio.current_task()
+        left = [task for task in asyncio.all_tasks() if task is not own]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """End in order, as SIGTERM does."""
+        self.service.close()
+        await self.engine.close()
+
+    def callback_url(self, job_id: int, attempt: int) -> str | None:
+        return f"{PUBLIC_URL}/{job_id}/{attempt}" if self.public else None
+
+    # --- Members --------------------------------------------------------------------------------
+
+    def order(self, **changes: Any) -> Order:
+        self._orders += 1
+        order = Order(
+            reference=f"i:{self._orders}",
+            kind=JobKind.IMAGE,
+            user_id=MIRA,
+            guild_id=GUILD,
+            channel_id=STUDIO,
+            prompt="a red fox in the snow",
+        )
+        return replace(order, **changes)
+
+    def film(self, **changes: Any) -> Order:
+        return self.order(kind=JobKind.VIDEO, **changes)
+
+    async def request(self, **changes: Any) -> Job:
+        return await self.service.request(self.order(**changes))
+
+    # --- The provider calls ---------------------------------------------------------------------
+
+    async def call_back(
+        self, job: Job, *, body: dict[str, Any] | str | None = None, attempt: int | None = None
+    ) -> bool:
+        """Deliver a callback as the web layer does; by default the true one."""
+        if body is None:
+            body = {"id": self.task_of(job).id, "status": "completed"}
+        text = body if isinstance(body, str) else json.dumps(body)
+        new = await self.inner.transact(
+            inbox.record_callback,
+            job_id=job.id,
+            attempt=max(self.fresh(job).attempt, 1) if attempt is None else attempt,
+            digest=hashlib.sha256(text.encode()).hexdigest(),
+            body=text,
+            now_us=self.clock.now_us(),
+        )
+        self.engine.wake()
+        return new
+
+    def task_of(self, job: Job) -> Task:
+        """The provider's task for a job, by the address it was given."""
+        found = [
+            task
+            for task in self.provider.tasks.values()
+            if task.callback_url is not None and f"/{job.id}/" in task.callback_url
+        ]
+        assert len(found) == 1, found
+        return found[0]
+
+    # --- Looking --------------------------------------------------------------------------------
+
+    def fresh(self, job: Job) -> Job:
+        found = self.inner.view(jobs.get, job_id=job.id)
+        assert found is not None
+        return found
+
+    def all_jobs(self) -> list[Job]:
+        """Every job there is, oldest first."""
+        found: list[Job] = []
+        while (job := self.inner.view(jobs.get, job_id=len(found) + 1)) is not None:
+            found.append(job)
+        return found
+
+    async def until(self, true: Callable[[], bool], *, within_s: float = DAY_S) -> None:
+        """Let time pass until something holds."""
+        ends_s = self.clock.monotonic_s() + within_s
+        while not true():
+            assert self.clock.monotonic_s() < ends_s, [
+                (job.status, job.outcome, job.failure) for job in self.all_jobs()
+            ]
+            await self.clock.sleep(0.25)
+
+    async def until_status(self, job: Job, *statuses: JobStatus, within_s: float = DAY_S) -> Job:
+        await self.until(lambda: self.fresh(job).status in statuses, within_s=within_s)
+        return self.fresh(job)
+
+    async def delivered(self, job: Job, *, within_s: float = DAY_S) -> Job:
+        """Let time pass until the job is over."""
+        return await self.until_status(job, JobStatus.DELIVERED, within_s=within_s)
+
+    async def balance(self, user_id: int = MIRA) -> Balance:
+        return await self.inner.transact(
+            ledger.balance, user_id=user_id, allowance=self.allowance, now_us=self.clock.now_us()
+        )
+
+    # --- The promises ---------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """What holds at every moment: the books, and one create per attempt (I-1 … I-5, I-24)."""
+        assert self.inner.view(ledger.audit) == ()
+        attempts = sum(job.attempt for job in self.all_jobs())
+        assert len(self.provider.creates) <= attempts
+        tasks = [job.task_id for job in self.all_jobs() if job.task_id is not None]
+        assert len(set(tasks)) == len(tasks)
+
+    def check_over(self) -> None:
+        """What holds when nothing moves any more (I-22, I-23)."""
+        self.check()
+        for job in self.all_jobs():
+            assert job.status is JobStatus.DELIVERED, job
+            assert job.sink is not None
+            assert len(self.delivery.outcomes.get(job.id, {""})) == 1
+            assert (job.outcome is Outcome.SUCCEEDED) or job.charged_ucr == 0
