@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -31,8 +32,12 @@ def frame_size(size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def mp4(draft: Draft, *, seconds: int) -> bytes:
-    """H.264 in yuv420p, the index first. Raises `NoPicture`."""
+class Stopped(Exception):
+    """Nobody wants the film any longer."""
+
+
+def mp4(draft: Draft, *, seconds: int, stop: threading.Event) -> bytes:
+    """H.264 in yuv420p, the index first. Raises `NoPicture`, and `Stopped` soon after `stop`."""
     size = frame_size(draft.size)
     large = (round(size[0] * ZOOM), round(size[1] * ZOOM))
     backdrop = draw(replace(draft, size=large, faithful=True), caption=False)
@@ -40,13 +45,14 @@ def mp4(draft: Draft, *, seconds: int) -> bytes:
     # Moving the index to the front re-reads the file, so it needs a name.
     with tempfile.TemporaryDirectory(prefix="atelier-film-") as folder:
         path = Path(folder) / "film.mp4"
-        _encode(path, draft, backdrop, size, count)
+        _encode(path, draft, backdrop, count, stop)
         return path.read_bytes()
 
 
 def _encode(
-    path: Path, draft: Draft, backdrop: Image.Image, size: tuple[int, int], count: int
+    path: Path, draft: Draft, backdrop: Image.Image, count: int, stop: threading.Event
 ) -> None:
+    size = frame_size(draft.size)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height = size
@@ -57,6 +63,8 @@ def _encode(
         words = _words(draft, size)
         light = _light(draft, size)
         for index in range(count):
+            if stop.is_set():
+                raise Stopped
             picture = _frame(draft, backdrop, light, size, index / count)
             picture.paste(words, (0, 0), words)
             # PyAV types `from_image` only in parts.

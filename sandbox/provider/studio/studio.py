@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -59,6 +60,7 @@ class Studio:
         self._label = label
         self._store: OrderedDict[str, Rendered] = OrderedDict()
         self._stored_bytes = 0
+        self._stop = threading.Event()
         self._threads: ThreadPoolExecutor | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -69,7 +71,7 @@ class Studio:
         try:
             yield
         finally:
-            # A film that nobody will fetch is finished within a second or two.
+            self._stop.set()
             self._threads.shutdown(wait=True, cancel_futures=True)
 
     def find(self, name: str) -> Rendered | None:
@@ -96,7 +98,7 @@ class Studio:
             references=references,
         )
         try:
-            data = await loop.run_in_executor(self._threads, _make, order, draft)
+            data = await loop.run_in_executor(self._threads, _make, order, draft, self._stop)
         except NoPicture as error:
             raise CannotRender("A reference image could not be decoded.") from error
         content_type = "image/png" if order.kind is Kind.IMAGE else "video/mp4"
@@ -137,21 +139,15 @@ def _stand_in(draft: Draft) -> bytes:
     return png(draw(draft, caption=False))
 
 
-def _make(order: Order, draft: Draft) -> bytes:
+def _make(order: Order, draft: Draft, stop: threading.Event) -> bytes:
     shape = None
     if draft.references:
         first = open_picture(draft.references[0])
         shape = min(max(first.width / first.height, 1 / RATIO_MAX), RATIO_MAX)
-    sized = Draft(
-        prompt=draft.prompt,
-        size=size_of(order, shape),
-        variant=draft.variant,
-        label=draft.label,
-        references=draft.references,
-    )
+    sized = replace(draft, size=size_of(order, shape))
     if order.kind is Kind.IMAGE:
         return png(draw(sized))
-    return mp4(sized, seconds=order.seconds)
+    return mp4(sized, seconds=order.seconds, stop=stop)
 
 
 def size_of(order: Order, shape: float | None) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 import uuid
 from collections import Counter, OrderedDict
@@ -19,10 +20,14 @@ from sandbox.provider.tasks.switches import TaskSwitches
 from sandbox.provider.tasks.task import Task, control_json
 from sandbox.provider.wire import Json
 
+log = logging.getLogger(__name__)
+
 TASKS_MAX: Final = 2_000
 """Kept; the oldest finished one goes first."""
 RUNNING_MAX: Final = 500
 """At one time; ten times what a busy server's members may have."""
+DRAWING_S: Final = 2.0
+"""Before its end a task's result is begun, so that it ends in time and no work is wasted."""
 
 
 class TooManyTasks(Exception):
@@ -86,8 +91,15 @@ class Book:
         self._keep(task)
         run = asyncio.create_task(self._run(task, variant))
         self._runs.add(run)
-        run.add_done_callback(self._runs.discard)
+        run.add_done_callback(lambda run: self._ended(run, task))
         return task
+
+    def _ended(self, run: asyncio.Task[None], task: Task) -> None:
+        self._runs.discard(run)
+        if not run.cancelled() and (bug := run.exception()) is not None:
+            log.error("a bug of the sandbox: task %s", task.id, exc_info=bug)
+            if not task.finished:
+                self._fail(task, "internal_error", "Unexpected server error.")
 
     def _keep(self, task: Task) -> None:
         self._tasks[task.id] = task
@@ -143,25 +155,28 @@ class Book:
             forging.cancel()
 
     async def _work(self, task: Task, variant: int) -> None:
-        kind = task.kind_of_fate
-        folder = _folder(task.created_at)
-        draw = asyncio.create_task(self._studio.render(task.order, variant=variant, folder=folder))
+        failing = task.fate if task.kind_of_fate == "task_failed" else None
+        if task.kind_of_fate == "task_endless":
+            await self._wait(task, None)
+        if failing:
+            await self._wait(task, task.duration_s * failing["at"])
+            self._fail(task, failing["code"], failing["message"])
+            return
+        ahead_s = min(DRAWING_S, task.duration_s)
+        await self._wait(task, task.duration_s - ahead_s)
         try:
-            share = task.fate["at"] if task.fate and kind == "task_failed" else 1.0
-            await self._wait(task, None if kind == "task_endless" else task.duration_s * share)
-            if task.fate and kind == "task_failed":
-                self._fail(task, task.fate["code"], task.fate["message"])
-                return
-            try:
-                task.result = await draw
-            except CannotRender as error:
-                self._fail(task, "upstream_error", str(error))
-                return
+            async with asyncio.TaskGroup() as group:
+                drawing = group.create_task(
+                    self._studio.render(
+                        task.order, variant=variant, folder=_folder(task.created_at)
+                    )
+                )
+                await self._wait(task, ahead_s)
+        except* CannotRender as errors:
+            self._fail(task, "upstream_error", str(errors.exceptions[0]))
+        else:
+            task.result = drawing.result()
             task.completed_at = self._now()
-        finally:
-            draw.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CannotRender):
-                await draw
 
     async def _wait(self, task: Task, delay_s: float | None) -> None:
         """Until it is over or released; `delay_s` None is until released."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 import uuid
 from typing import Final
@@ -97,7 +98,7 @@ class Caller:
         try:
             async with self._session.post(
                 url,
-                data=text.encode(),
+                data=io.BytesIO(text.encode()),
                 headers={"Content-Type": "application/json", **headers},
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=task.pace.callback_timeout_s or None),
