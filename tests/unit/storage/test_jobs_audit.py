@@ -13,9 +13,12 @@ from tests.unit.storage.workshop import PRICE, Workshop
 JOBS = ("queued", "submitting", "running", "unknown", "finished", "delivered")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def damaged() -> Iterator[Workshop]:
-    """One job in each status, and a seventh with a late result, in a file without guards."""
+    """One job in each status, and a seventh with a late result, in a file without guards.
+
+    Each test damages it in a transaction that it rolls back.
+    """
     workshop = Workshop()
     for status in JOBS:
         workshop.at(status)

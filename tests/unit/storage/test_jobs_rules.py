@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import CheckConstraint, Table
 from sqlalchemy.exc import IntegrityError
 
-from storage import ledger, schema
+from storage import jobs, ledger, schema
 from storage.types import JobKind, JobStatus, Outcome, Sink
+from tests.unit.storage.bank import MIRA
 from tests.unit.storage.workshop import PRICE, Workshop
 
 IDS = {
@@ -18,16 +21,16 @@ IDS = {
 }
 
 
-@pytest.fixture
-def busy(workshop: Workshop) -> Workshop:
-    """One job in each status, and a callback."""
+@pytest.fixture(scope="module")
+def busy() -> Iterator[Workshop]:
+    """One job in each status, and a callback; what is refused changes nothing in them."""
+    workshop = Workshop()
     for status, number in IDS.items():
         assert workshop.at(status).id == number
     assert workshop.call_back(workshop.at("running"))
-    workshop.database.run(
-        lambda c: c.exec_driver_sql("UPDATE callbacks SET seen_us = 1 WHERE job_id = 7")
-    )
-    return workshop
+    yield workshop
+    workshop.assert_sound()
+    workshop.database.engine.dispose()
 
 
 def _set(status: str, changes: str) -> str:
@@ -146,36 +149,37 @@ def test_the_database_refuses(busy: Workshop, what: str) -> None:
         busy.database.run(lambda c: c.exec_driver_sql(IMPOSSIBLE[what]))
 
 
-def test_the_statements_are_refused_for_what_is_wrong_in_them(busy: Workshop) -> None:
+def test_the_statements_are_refused_for_what_is_wrong_in_them(workshop: Workshop) -> None:
     """The same ones without the mistake are taken."""
     for statement in (
         _job("00000000", "new"),
         f"{_EVENT} VALUES (99, NULL, 'queued', 'accepted', 0, 0, 0)",
         f"{_CALLBACK} VALUES (99, 1, 'd', '{{}}', 0)",
     ):
-        busy.database.run(lambda c, text: c.exec_driver_sql(text), statement)
-    busy.database.run(
+        workshop.database.run(lambda c, text: c.exec_driver_sql(text), statement)
+    workshop.database.run(
         ledger.hold,
         user_id=1,
         amount_ucr=1,
         floor_ucr=1,
         reference="new",
-        allowance=busy.allowance,
-        now_us=busy.now_us,
+        allowance=workshop.allowance,
+        now_us=workshop.now_us,
     )
 
 
-def test_texts_and_people_may_be_erased(busy: Workshop) -> None:
+def test_texts_and_people_may_be_erased(workshop: Workshop) -> None:
     """C-42: deleting a member's data leaves keys, money and moves whole."""
-    busy.database.run(
-        lambda c: c.exec_driver_sql(
-            "UPDATE jobs SET user_id = -1, prompt = '', request = '{}', channel_id = 0,"
-            " guild_id = NULL, interaction_token = NULL"
-        )
-    )
-    busy.database.run(lambda c: c.exec_driver_sql("UPDATE holds SET user_id = -1"))
-    busy.database.run(lambda c: c.exec_driver_sql("UPDATE buckets SET owner_id = -1"))
-    busy.assert_sound()
+    for status in IDS:
+        workshop.at(status)
+    for statement in (
+        "UPDATE jobs SET user_id = -1, prompt = '', request = '{}', interaction_token = NULL",
+        "UPDATE jobs SET channel_id = 0, guild_id = NULL",
+        "UPDATE holds SET user_id = -1",
+        "UPDATE buckets SET owner_id = -1",
+    ):
+        workshop.database.run(lambda c, text: c.exec_driver_sql(text), statement)
+    assert workshop.database.view(jobs.list_for, user_id=MIRA, limit=10) == ()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,8 @@ more than a developer waits for (reliability.md N-13).
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -30,9 +27,9 @@ from sqlalchemy import Connection
 
 from storage import ledger, wallet
 from storage.errors import Duplicate, IllegalMove, InsufficientCredits
-from storage.inline import InlineDatabase
 from storage.types import Allowance, Balance, Cause, Settlement
 from tests.unit.storage.bank import HOUR_US, MIRA, NOON_US, SAM, TOM
+from tests.unit.storage.bench import bench
 from tests.unit.storage.model import FOREVER_US, Model, Refused
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "300"))
@@ -48,35 +45,6 @@ plans = st.builds(
 )
 
 
-class Bench:
-    """One file, set back to an empty, migrated database for each example.
-
-    Making a database and compiling its statements anew would take longer than the example.
-    """
-
-    def __init__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="atelier-ledger-")
-        self.path = Path(self.folder.name) / "ledger.db"
-        self.database = InlineDatabase(self.path)
-        self.close()
-        self.empty = self.path.read_bytes()
-
-    def close(self) -> None:
-        """Let go of the file; the next transaction opens it again."""
-        self.database.engine.dispose()
-
-    def reset(self) -> InlineDatabase:
-        self.close()
-        assert [entry.name for entry in self.path.parent.iterdir()] == ["ledger.db"]
-        self.path.write_bytes(self.empty)
-        return self.database
-
-
-@cache
-def _bench() -> Bench:
-    return Bench()
-
-
 class LedgerMachine(RuleBasedStateMachine):
     """Each rule acts on the database and on the model, and compares what they answer."""
 
@@ -84,7 +52,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(plan=plans)
     def open(self, plan: Allowance) -> None:
-        self.database = _bench().reset()
+        self.database = bench().reset()
         self.model = Model()
         self.now_us = NOON_US
         self.plan = plan
@@ -92,7 +60,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.idle = False
 
     def teardown(self) -> None:
-        _bench().close()
+        bench().close()
 
     def _next(self, prefix: str) -> str:
         self.number += 1
@@ -112,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        _bench().close()
+        bench().close()
 
     @rule(user=users)
     def look(self, user: int) -> None:
