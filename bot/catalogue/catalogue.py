@@ -50,7 +50,11 @@ class TokenPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatModel:
-    """One chat model; `search_tool` is the provider's name for its web search."""
+    """One chat model; `search_tool` is the provider's name for its web search.
+
+    A request says how hard to think, and whether to show thoughts, only where the model declares
+    `efforts` (with a default among them) and `thoughts`: other models refuse the fields.
+    """
 
     id: str
     label: str
@@ -62,7 +66,8 @@ class ChatModel:
     exclusive: tuple[frozenset[Feature], ...]
     search_tool: str | None
     efforts: tuple[str, ...]
-    default_effort: str
+    default_effort: str | None
+    thoughts: bool
     price: TokenPrice
 
 

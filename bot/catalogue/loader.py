@@ -17,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import (
     BeforeValidator,
     Field,
+    StrictBool,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -91,8 +92,9 @@ class _ChatModelFile(Strict):
     features: frozenset[Feature] = frozenset()
     exclusive: tuple[frozenset[Feature], ...] = ()
     search_tool: Annotated[Name | None, Field(validate_default=True)] = None
-    efforts: Annotated[tuple[Name, ...], Field(min_length=1)]
-    default_effort: str
+    efforts: tuple[Name, ...] = ()
+    default_effort: Annotated[str | None, Field(validate_default=True)] = None
+    thoughts: StrictBool = False
     price: _PriceFile
 
     @field_validator("provider")
@@ -120,11 +122,22 @@ class _ChatModelFile(Strict):
 
     @field_validator("default_effort")
     @classmethod
-    def _default_is_an_effort(cls, effort: str, info: ValidationInfo) -> str:
+    def _default_is_an_effort(cls, effort: str | None, info: ValidationInfo) -> str | None:
         efforts = info.data.get("efforts")
-        if efforts is not None and effort not in efforts:
+        if effort is None and efforts:
+            raise ValueError(f"is missing: one of {', '.join(efforts)}")
+        if effort is not None and efforts == ():
+            raise ValueError("needs efforts to choose from")
+        if effort is not None and efforts is not None and effort not in efforts:
             raise ValueError(f"must be one of: {', '.join(efforts)}")
         return effort
+
+    @field_validator("thoughts")
+    @classmethod
+    def _protocol_has_the_switch(cls, thoughts: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic passes the value by position
+        if thoughts and info.data.get("protocol") is ChatProtocol.RESPONSES:
+            raise ValueError("is a switch of chat_completions only")
+        return thoughts
 
     def record(self) -> ChatModel:
         return ChatModel(
@@ -139,6 +152,7 @@ class _ChatModelFile(Strict):
             search_tool=self.search_tool,
             efforts=self.efforts,
             default_effort=self.default_effort,
+            thoughts=self.thoughts,
             price=TokenPrice(input_ucr=self.price.input, output_ucr=self.price.output),
         )
 

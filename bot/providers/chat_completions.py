@@ -84,11 +84,12 @@ def body_of(request: ChatRequest, *, stream: bool) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model.id,
         "messages": [wire for item in request.items for wire in _messages(item)],
-        # Trap 1: these stream unless told not to. Thoughts are on by default, too (2.2).
-        "stream": stream,
-        "include_thoughts": request.include_thoughts,
-        "reasoning_effort": request.effort or model.default_effort,
+        "stream": stream,  # trap 1: these stream unless told not to
     }
+    if model.thoughts:
+        body["include_thoughts"] = request.include_thoughts  # on by default, too (2.2)
+    if effort := request.effort or model.default_effort:
+        body["reasoning_effort"] = effort
     if request.search:
         # Traps 10 and 11: a function without parameters; on 2.5 Pro this form is a best guess.
         body["tools"] = [{"type": "function", "function": {"name": model.search_tool}}]

@@ -55,6 +55,8 @@ def check(request: ChatRequest, fields: Fields) -> None:
     model = request.model
     if request.effort is not None and request.effort not in model.efforts:
         raise _invalid(model, fields.effort, Rule.UNKNOWN_VALUE)
+    if request.include_thoughts and not model.thoughts:
+        raise _invalid(model, "include_thoughts", Rule.UNSUPPORTED)
     if request.json_schema is not None and not _NAME.fullmatch(request.json_schema_name):
         raise _invalid(model, f"{fields.json_schema}.name", Rule.MALFORMED)
     asked = any(isinstance(item, Message) and item.role is Role.USER for item in request.items)

@@ -76,8 +76,9 @@ def body_of(request: ChatRequest, *, stream: bool) -> dict[str, Any]:
         "model": model.id,
         "input": [wire for item in request.items for wire in _items(item)],
         "stream": stream,  # trap 1: explicit, since the defaults differ between the models
-        "reasoning": {"effort": request.effort or model.default_effort},
     }
+    if effort := request.effort or model.default_effort:
+        body["reasoning"] = {"effort": effort}
     if request.search:
         body["tools"] = [{"type": model.search_tool}]
     if request.tools:

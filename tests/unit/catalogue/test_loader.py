@@ -81,6 +81,22 @@ def test_free_tokens_are_a_word_and_not_a_zero(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ('default_effort = "low"\n', "", "default_effort"),
+        ('efforts = ["minimal", "low", "medium", "high", "xhigh"]\n', "", "default_effort"),
+        ('default_effort = "low"\n', 'default_effort = "low"\nthoughts = true\n', "thoughts"),
+        ('default_effort = "low"\n', 'default_effort = "low"\nthoughts = 1\n', "thoughts"),
+    ],
+)
+def test_efforts_have_a_default_and_thoughts_a_switch(
+    tmp_path: Path, old: str, new: str, place: str
+) -> None:
+    """Both may be left out, neither may be half there."""
+    assert set(problems_of(tmp_path, GOOD.replace(old, new, 1))) == {f"chat_model[0].{place}"}
+
+
 def test_all_mistakes_are_told_at_once_with_their_places(tmp_path: Path) -> None:
     """An operator mends the file in one go; positions count from 0."""
     text = (
