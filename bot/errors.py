@@ -10,6 +10,7 @@ AtelierError
 │   ├── ModelUnknown
 │   ├── RequestInvalid
 │   ├── AmountInvalid
+│   ├── TakeTooLarge
 │   ├── PictureMissing
 │   ├── PictureGone
 │   ├── MemberNotHere
@@ -154,6 +155,15 @@ class AmountInvalid(InvalidInput):
         self.given = given
         self.low = low
         self.high = high
+
+
+class TakeTooLarge(InvalidInput):
+    """Staff wanted to take more than the member has to spend; both in micro-credits."""
+
+    def __init__(self, *, needed_ucr: int, available_ucr: int) -> None:
+        super().__init__(f"needed {needed_ucr} µcr, available {available_ucr} µcr")
+        self.needed_ucr = needed_ucr
+        self.available_ucr = available_ucr
 
 
 class PictureMissing(InvalidInput):

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.catalogue.pricing import charge_ucr
 from bot.clock import Clock
-from bot.errors import AmountInvalid, SelfGrant
+from bot.errors import AmountInvalid, SelfGrant, TakeTooLarge
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
 from storage import ledger
 from storage.database import Store
+from storage.errors import InsufficientCredits
 from storage.types import UCR_PER_CREDIT, Allowance, Balance, HistoryLine
 
 PER_MILLION = 1_000_000
@@ -107,19 +108,24 @@ class CreditsService:
         )
 
     async def take(self, user_id: int, amount_credits: int, act: StaffAct) -> Balance:
-        """Take back whole credits. Raises also `InsufficientCredits` above what is available."""
+        """Take back whole credits. Raises also `TakeTooLarge` above what is available."""
         _check(user_id, amount_credits, act, low=1)
-        return await self._database.transact(
-            ledger.take,
-            user_id=user_id,
-            amount_ucr=amount_credits * UCR_PER_CREDIT,
-            actor_id=act.actor_id,
-            guild_id=act.guild_id,
-            reason=act.reason,
-            reference=act.reference,
-            allowance=self._allowance,
-            now_us=self._clock.now_us(),
-        )
+        try:
+            return await self._database.transact(
+                ledger.take,
+                user_id=user_id,
+                amount_ucr=amount_credits * UCR_PER_CREDIT,
+                actor_id=act.actor_id,
+                guild_id=act.guild_id,
+                reason=act.reason,
+                reference=act.reference,
+                allowance=self._allowance,
+                now_us=self._clock.now_us(),
+            )
+        except InsufficientCredits as error:  # its words are for whoever wants to spend
+            raise TakeTooLarge(
+                needed_ucr=error.needed_ucr, available_ucr=error.available_ucr
+            ) from error
 
     async def set(self, user_id: int, target_credits: int, act: StaffAct) -> Balance:
         """Make the spendable amount exactly `target_credits` (0 … `GRANT_CREDITS_MAX`)."""

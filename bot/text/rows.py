@@ -148,6 +148,12 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         f"An amount is a whole number from {e.low:,} to {e.high:,}.",
         "Enter it without signs, points or letters.",
     ),
+    errors.TakeTooLarge: lambda e: _you(
+        "More than there is",
+        f"Taking {counted(e.needed_ucr)} is too much: "
+        f"the member has {counted(e.available_ucr)} to spend.",
+        "Take less, or set what is left with `/quota set` (0 leaves nothing).",
+    ),
     errors.PictureMissing: lambda _: _you(
         "No picture there",
         "That message holds no picture that I can see.",

@@ -59,10 +59,14 @@ async def test_staff_grant_take_and_set(town: Town) -> None:
 
 
 async def test_more_than_there_is_cannot_be_taken(town: Town) -> None:
-    """The refusal says what there is."""
+    """The refusal names the member's balance and what to do, not the staff member's own story."""
     refused = await town.card("sam", "quota take", member=str(TOM_ID), amount=21, reason="x")
 
-    assert "Not enough credits" in words(refused)
+    told = words(refused)
+    assert "Taking 21 credits is too much: the member has 20 credits to spend." in told
+    assert "`/quota set`" in told
+    assert "you have" not in told
+    assert "allowance" not in told
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from bot.catalogue.loader import load
 from bot.credits.service import CreditsService, StaffAct
-from bot.errors import AmountInvalid, SelfGrant
+from bot.errors import AmountInvalid, SelfGrant, TakeTooLarge
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
 from storage import ledger
 from storage.errors import Duplicate, InsufficientCredits
@@ -115,10 +115,13 @@ async def test_setting_to_zero_is_allowed_and_below_is_not(wallet: Wallet) -> No
 
 
 async def test_more_than_there_is_cannot_be_taken(wallet: Wallet) -> None:
-    """The facts say how much is there."""
-    with pytest.raises(InsufficientCredits) as caught:
+    """Staff hear what the member has; nothing was taken."""
+    with pytest.raises(TakeTooLarge) as caught:
         await wallet.service.take(MIRA, 21, ACT)
+    assert caught.value.needed_ucr == 21 * UCR_PER_CREDIT
     assert caught.value.available_ucr == 20 * UCR_PER_CREDIT
+    assert isinstance(caught.value.__cause__, InsufficientCredits)
+    assert await wallet.available() == 20
 
 
 Change = Callable[[int, int, StaffAct], Awaitable[Balance]]

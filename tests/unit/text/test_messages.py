@@ -36,6 +36,7 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.ModelUnknown(model="gpt-9", known=("gpt-5-4",)),
         errors.RequestInvalid(model="GPT-5.4", field="tools", rule=SECRET),
         errors.AmountInvalid(given="1e999", low=1, high=1_000_000),
+        errors.TakeTooLarge(needed_ucr=21_000_000, available_ucr=19_920_000),
         errors.PermissionMissing(permission="manage_guild"),
         errors.BotPermissionMissing(permission="send_messages"),
         errors.TooManyTurns(limit=3),
