@@ -20,6 +20,8 @@ from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.services import Services, StoredCommandMemory
+from bot.jobs.cards import Cards
+from bot.jobs.service import JobService
 from bot.limits import (
     STABLE_CONNECTION_S,
     START_DELAY_S,
@@ -27,12 +29,13 @@ from bot.limits import (
     STARTS_WITHOUT_DELAY,
 )
 from bot.providers.http import ProviderHttp, make_session
-from bot.providers.registry import ChatProviders
+from bot.providers.registry import ChatProviders, MediaProviders
+from bot.results.folder import ResultFolder, folder_beside
 from bot.settings import Settings
 from bot.web.health import add_health_routes
 from bot.web.server import WebServer, make_web_app
 from storage import preferences
-from storage.database import Connection, Database, Store
+from storage.database import Connection, Database, Store, sqlite_path
 from storage.errors import StorageError, StoreInUse
 from storage.types import OpenTurn
 
@@ -63,8 +66,23 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         _warn_of_old_sqlite()
         session = make_session()
         stack.push_async_callback(session.close)
+        folder = await ResultFolder.open(folder_beside(sqlite_path(settings.database_url)))
+        aivideo = _aivideo(settings, session, clock)
+        jobs = _jobs(
+            settings,
+            catalogue=catalogue,
+            store=store,
+            models=MediaProviders(aivideo),
+            folder=folder,
+            clock=clock,
+        )
         services = _services(
-            settings, catalogue, store, _providers(settings, session, clock), clock
+            settings,
+            catalogue=catalogue,
+            store=store,
+            providers=ChatProviders(aivideo),
+            jobs=jobs,
+            clock=clock,
         )
         interrupted = await services.chat.recover()
         endpoints.use_api(settings.discord_api_url)
@@ -133,9 +151,11 @@ async def _note_stability(client: AtelierBot, guard: StartGuard) -> None:
 
 def _services(
     settings: Settings,
+    *,
     catalogue: Catalogue,
     store: Store,
     providers: ChatProviders,
+    jobs: JobService,
     clock: Clock,
 ) -> Services:
     allowance = settings.allowance
@@ -150,6 +170,7 @@ def _services(
         credits=CreditsService(
             database=store, catalogue=catalogue, allowance=allowance, clock=clock
         ),
+        jobs=jobs,
         catalogue=catalogue,
         pacer=ChannelPacer(clock),
         clock=clock,
@@ -157,16 +178,42 @@ def _services(
     )
 
 
-def _providers(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> ChatProviders:
+def _jobs(
+    settings: Settings,
+    *,
+    catalogue: Catalogue,
+    store: Store,
+    models: MediaProviders,
+    folder: ResultFolder,
+    clock: Clock,
+) -> JobService:
+    cards = Cards(
+        database=store,
+        catalogue=catalogue,
+        allowance=settings.allowance,
+        clock=clock,
+        folder=folder,
+    )
+    return JobService(
+        database=store,
+        catalogue=catalogue,
+        models=models,
+        allowance=settings.allowance,
+        clock=clock,
+        cards=cards,
+        wake=asyncio.Event().set,
+    )
+
+
+def _aivideo(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> ProviderHttp:
     assert settings.aivideo_api_key is not None
-    http = ProviderHttp(
+    return ProviderHttp(
         session,
         provider=AIVIDEO,
         base_url=settings.aivideo_base_url,
         api_key=settings.aivideo_api_key.get_secret_value(),
         clock=clock,
     )
-    return ChatProviders(http)
 
 
 async def _listen(settings: Settings, store: Store, client: AtelierBot) -> WebServer:

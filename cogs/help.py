@@ -26,8 +26,10 @@ class Help(commands.Cog):
             for command in self._tree.walk_commands()
             if isinstance(command, app_commands.Command)
         )
+        entries = self._tree.get_commands(type=discord.AppCommandType.message)
+        menus = sorted(entry.name for entry in entries)
         await interaction.response.send_message(
-            view=text_card(cards.help_card(found)), ephemeral=True
+            view=text_card(cards.help_card(found, menus)), ephemeral=True
         )
 
 

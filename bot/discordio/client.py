@@ -14,7 +14,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.discordio import cards, endpoints, recovery
+from bot.discordio.delivery import DiscordDelivery
 from bot.discordio.faults import DISCORD_ERRORS, REACHABILITY_ERRORS, is_worth_an_alarm, translated
+from bot.discordio.job_cards import JobCards
+from bot.discordio.job_desk import JobDesk
 from bot.discordio.people import missing_permission, reply_options
 from bot.discordio.services import CommandMemory, Services
 from bot.errors import DiscordRefused, DiscordUnreachable
@@ -33,7 +36,15 @@ from storage.types import OpenTurn
 discord.VoiceClient.warn_nacl = False
 discord.VoiceClient.warn_dave = False
 
-EXTENSIONS = ("cogs.chat", "cogs.credits", "cogs.quota", "cogs.help")
+EXTENSIONS = (
+    "cogs.chat",
+    "cogs.imagine",
+    "cogs.video",
+    "cogs.jobs",
+    "cogs.credits",
+    "cogs.quota",
+    "cogs.help",
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -74,6 +85,11 @@ class AtelierBot(commands.Bot):
         )
         self.services = services
         self._memory = memory
+        job_cards = JobCards(services.catalogue, demo=services.demo)
+        self.delivery = DiscordDelivery(
+            self, cards=job_cards, pacer=services.pacer, clock=services.clock
+        )
+        self.job_desk = JobDesk(services, cards=job_cards, delivery=self.delivery)
 
     # --- Start ------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ from storage.types import Job, Sink
 _CARD_PART, _RESULT_PART, _DM_PART = 2_001, 2_002, 2_003
 """Parts of a job's nonces: one message each, far from the pages of an answer."""
 _MENTIONS_NONE = discord.AllowedMentions.none()
+"""Said with each request: without words of its own discord.py leaves the client's default out."""
 _ORIGINAL: Any = "@original"
 """Discord's own name for the first answer to an interaction, where a message's id may stand."""
 
@@ -142,7 +143,11 @@ class DiscordDelivery:
     async def _edit_wherever(self, job: Job, message_id: int, view: discord.ui.LayoutView) -> None:
         """As the bot; where it may not, through the token."""
         try:
-            await self._channel(job).get_partial_message(message_id).edit(view=view)
+            await (
+                self._channel(job)
+                .get_partial_message(message_id)
+                .edit(view=view, allowed_mentions=_MENTIONS_NONE)
+            )
         except discord.HTTPException as error:
             trouble = diagnosed(error).trouble
             if trouble not in {Trouble.CLOSED, Trouble.REFUSED} or not self._token_lives(job):
@@ -208,7 +213,7 @@ class DiscordDelivery:
         parcel, view = self._packed(attempt, limit_bytes=self._limit_bytes(job))
         message = self._channel(job).get_partial_message(message_id)
         try:
-            await message.edit(view=view, attachments=parcel.files)
+            await message.edit(view=view, attachments=parcel.files, allowed_mentions=_MENTIONS_NONE)
         except discord.HTTPException as error:
             self._note(job.channel_id, error)
             attempt.is_gone = diagnosed(error).trouble is Trouble.GONE
@@ -261,15 +266,15 @@ class DiscordDelivery:
         """
         job = attempt.job
         is_moved = channel.id != job.channel_id
+        posted = await find_posted(channel, job, self._client)
         parcel, view = self._packed(
             attempt,
             limit_bytes=limit_bytes,
             moved_from=job.channel_id if is_moved else None,
             ping=not is_moved,
         )
-        posted = await find_posted(channel, job, self._client)
         if posted is not None:
-            await posted.edit(view=view, attachments=parcel.files)
+            await posted.edit(view=view, attachments=parcel.files, allowed_mentions=_MENTIONS_NONE)
             return posted.id
         owner = discord.AllowedMentions(
             everyone=False, roles=False, users=[discord.Object(job.user_id)], replied_user=False
@@ -306,7 +311,11 @@ class DiscordDelivery:
         beside = Beside(
             files=parcel.names, notes=tuple(parcel.notes), ping=ping, moved_from=moved_from
         )
-        return parcel, self._cards.view(attempt.card, beside)
+        try:
+            return parcel, self._cards.view(attempt.card, beside)
+        except Exception:
+            parcel.close()
+            raise
 
     async def _edit_by_token(
         self,

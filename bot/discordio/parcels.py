@@ -23,6 +23,11 @@ class Parcel:
     notes: list[str] = field(default_factory=list)
     waits: bool = False
 
+    def close(self) -> None:
+        """For a parcel that is not sent; a request closes its files itself."""
+        for file in self.files:
+            file.close()
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(file.filename for file in self.files)

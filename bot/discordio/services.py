@@ -10,6 +10,7 @@ from bot.chat.service import ChatService
 from bot.clock import Clock
 from bot.credits.service import CreditsService
 from bot.discordio.pacing import ChannelPacer
+from bot.jobs.service import JobService
 from storage import preferences
 from storage.database import Store
 
@@ -55,6 +56,7 @@ class Services:
 
     chat: ChatService
     credits: CreditsService
+    jobs: JobService
     catalogue: Catalogue
     pacer: ChannelPacer
     clock: Clock

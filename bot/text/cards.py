@@ -120,12 +120,15 @@ def forgotten_card(count: int) -> CardText:
     return CardText(heading="Forgotten", lines=[told, "The messages themselves stay."])
 
 
-def help_card(commands: Iterable[tuple[str, str]]) -> CardText:
-    """Every command (`name`, `description`), and how to ask without one."""
+def help_card(commands: Iterable[tuple[str, str]], menus: Sequence[str] = ()) -> CardText:
+    """Every command (`name`, `description`), the entries of a message's menu, and how to ask."""
     lines = [
         "Mention me, reply to me or write me a DM, with files if you like; I answer.",
         *(f"`/{name}` {description}" for name, description in commands),
     ]
+    if menus:
+        entries = ", ".join(f"*{menu}*" for menu in menus)
+        lines.append(f"Right click (or hold) a message, then Apps: {entries}")
     return CardText(heading="What I can do", lines=lines)
 
 

@@ -125,11 +125,11 @@ def _unknown(job: Job) -> str:
 
 def _ended(facts: JobFacts) -> tuple[Tone, list[str]]:
     job = facts.job
+    if job.outcome is not Outcome.SUCCEEDED and facts.has_result:
+        return Tone.GOOD, [LATE]
     if job.outcome is Outcome.CANCELLED:
         return Tone.OVER, ["Cancelled."]
     if job.outcome is Outcome.FAILED:
-        if facts.has_result:
-            return Tone.GOOD, [LATE]
         return Tone.FAILED, _failure(facts)
     return Tone.GOOD, [line for line in (_joined(_options(job), _took(job)),) if line]
 
@@ -147,8 +147,12 @@ def _options(job: Job) -> str:
     options = job.request.get("options") or {}
     seconds = options.get("seconds")
     shown = [options.get(name) for name in ("aspect_ratio", "resolution", "mode", "size")]
-    parts = [str(value) for value in shown if value not in {None, ""}]
+    parts = [str(value) for value in shown if str(value or "auto").lower() not in _UNSAID]
     return " · ".join([*parts, *([f"{seconds} s"] if seconds else [])])
+
+
+_UNSAID = frozenset({"auto", "adaptive", "normal"})
+"""Choices that leave it to the model: no news on a card."""
 
 
 def _took(job: Job) -> str:
