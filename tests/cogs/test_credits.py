@@ -108,4 +108,8 @@ async def test_help_lists_every_command(town: Town) -> None:
 
     for command in town.bot.tree.walk_commands():
         assert f"/{command.qualified_name}" in shown
-        assert command.description in shown or command.qualified_name in {"credits", "quota"}
+        assert command.description in shown or command.qualified_name in {
+            "credits",
+            "jobs",
+            "quota",
+        }

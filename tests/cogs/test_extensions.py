@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import discord
 import pytest
 from discord import app_commands
 
@@ -15,10 +16,25 @@ from bot.discordio.client import EXTENSIONS, AtelierBot
 from tests.cogs.town import Inhabited
 
 DESCRIPTION_CHARS_MAX = 100
+MENUS = {"Edit this image", "Animate this image"}
 
 COMMANDS = {
     "chat": ["prompt", "file?", "model?", "private?"],
     "forget": [],
+    "imagine": [
+        "prompt",
+        "aspect_ratio?",
+        "resolution?",
+        "image1?",
+        "image2?",
+        "image3?",
+        "image4?",
+        "spoiler?",
+    ],
+    "video": ["prompt", "model?", "image?", "seconds?", "size?"],
+    "jobs list": [],
+    "jobs show": ["job"],
+    "jobs cancel": ["job"],
     "credits balance": [],
     "credits history": [],
     "credits prices": [],
@@ -69,6 +85,20 @@ async def test_the_commands_and_options_are_those_of_the_product(bot: AtelierBot
     }
 
     assert found == COMMANDS
+
+
+async def test_a_right_click_on_a_message_offers_what_the_product_names(bot: AtelierBot) -> None:
+    """Menus are no slash commands; their names are what a member reads."""
+    found = {menu.name for menu in bot.tree.get_commands(type=discord.AppCommandType.message)}
+
+    assert found == MENUS
+
+
+async def test_the_menus_go_with_their_cog(bot: AtelierBot) -> None:
+    """They are added by hand, so they are removed by hand."""
+    await bot.unload_extension("cogs.imagine")
+
+    assert bot.tree.get_commands(type=discord.AppCommandType.message) == []
 
 
 async def test_no_command_is_named_twice(bot: AtelierBot) -> None:

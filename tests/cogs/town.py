@@ -38,6 +38,7 @@ from sandbox.discord.server import DiscordSandbox
 from sandbox.discord.world import MessageType
 from storage.inline import InlineDatabase
 from storage.types import UCR_PER_CREDIT, Allowance
+from tests.cogs.foreman import Foreman
 
 USERS = {"mira": MIRA_ID, "tom": TOM_ID, "sam": SAM_ID, "olive": OLIVE_ID, "bot": BOT_ID}
 PATIENCE_S = 20.0
@@ -293,6 +294,9 @@ class Inhabited:
         self._demo = demo
         self._allowance = Allowance(amount_ucr=allowance_credits * UCR_PER_CREDIT)
         self.catalogue: Catalogue = load(None)
+        self.foreman = Foreman(
+            self.database, self.catalogue, allowance=self._allowance, clock=self.clock
+        )
 
     def services(self) -> Services:
         clock = self.clock
@@ -310,6 +314,7 @@ class Inhabited:
                 allowance=self._allowance,
                 clock=clock,
             ),
+            jobs=self.foreman.service(),
             catalogue=self.catalogue,
             pacer=ChannelPacer(clock),
             clock=clock,
@@ -329,18 +334,28 @@ class Inhabited:
             endpoints.use_api(self.sandbox.api_url)
             yield
         await self.database.close()
+        self.foreman.folder.close()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Town]:
         """The town, with the bot online."""
-        async with self.served(), self.client() as bot, aiohttp.ClientSession() as http:
-            running = asyncio.create_task(bot.start(self.sandbox.token))
-            town = Town(self.sandbox, bot, self.model, http)
-            await _arrival(bot, running)
-            yield town
-            await bot.services.chat.close()
-            await bot.close()
-            await running
+        async with (
+            self.served(),
+            self.client() as bot,
+            aiohttp.ClientSession() as http,
+            self.online(bot),
+        ):
+            yield Town(self.sandbox, bot, self.model, http)
+
+    @asynccontextmanager
+    async def online(self, bot: AtelierBot) -> AsyncGenerator[None]:
+        """Connect a client for as long."""
+        running = asyncio.create_task(bot.start(self.sandbox.token))
+        await _arrival(bot, running)
+        yield
+        await bot.services.chat.close()
+        await bot.close()
+        await running
 
 
 async def _arrival(bot: AtelierBot, running: asyncio.Task[None]) -> None:

@@ -132,6 +132,9 @@ def _without_departures(method: str, body: Json) -> Json:
         for name in ("message_id", "channel_id", "guild_id"):
             if name in reference:
                 reference[name] = str(reference[name])
+        mentioned = holder.get("allowed_mentions") or {}
+        if "users" in mentioned:
+            mentioned["users"] = [str(user_id) for user_id in mentioned["users"]]
         for attachment in holder.get("attachments") or []:
             attachment["id"] = str(attachment["id"])
     return body
