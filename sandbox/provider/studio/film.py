@@ -18,7 +18,7 @@ from sandbox.provider.studio.picture import Draft, draw, write_caption
 
 FPS: Final = 24
 SECONDS_MIN: Final = 2
-SECONDS_MAX: Final = 4
+SECONDS_MAX: Final = 3
 """A longer order is shown by this much of it: nobody waits for an encoder here."""
 SIDE_SHORT_MAX: Final = 480
 ZOOM: Final = 1.18

@@ -22,6 +22,7 @@ CAPTION_LINES_MAX: Final = 2
 LATIN_MAX: Final = "\u024f"
 """The last character that the built-in typeface draws, but for some punctuation."""
 PUNCTUATION: Final = "–—‘’“”…•€"
+_BOMBS: Final = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 class NoPicture(ValueError):
@@ -67,8 +68,8 @@ def open_picture(data: bytes) -> Image.Image:
             if picture.width * picture.height > REFERENCE_PIXELS_MAX:
                 raise NoPicture("the picture is too large")
             return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        # Pillow reports broken files by any of the three.
+    except (OSError, SyntaxError, ValueError, *_BOMBS) as error:
+        # Pillow reports broken files by any of the first three.
         raise NoPicture("the picture cannot be read") from error
 
 
