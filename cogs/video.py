@@ -66,7 +66,7 @@ class Video(commands.Cog):
         self, _interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
         """Models whose name contains what was typed."""
-        return model_choices(self._catalogue.video_models.values(), current)
+        return model_choices(self._jobs.offered(JobKind.VIDEO), current)
 
     @video.autocomplete("seconds")
     async def complete_seconds(

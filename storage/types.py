@@ -6,7 +6,7 @@ exact. Times are Unix microseconds (`_us`) and always arrive as arguments.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -255,7 +255,7 @@ class NewJob:
     multiplier_ppm: int
     spoiler: bool
     deadline_us: int
-    interaction_token: str | None = None
+    interaction_token: str | None = field(default=None, repr=False)
     interaction_expires_us: int | None = None
     parent_id: int | None = None
 
@@ -286,7 +286,7 @@ class Job:
     multiplier_ppm: int
     spoiler: bool
     parent_id: int | None
-    interaction_token: str | None
+    interaction_token: str | None = field(repr=False)
     interaction_expires_us: int | None
     status: JobStatus
     outcome: Outcome | None

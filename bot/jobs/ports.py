@@ -44,7 +44,7 @@ class Order:
     options: Mapping[str, OptionValue | None] = field(default_factory=dict)
     spoiler: bool = False
     age_restricted: bool = False
-    interaction_token: str | None = None
+    interaction_token: str | None = field(default=None, repr=False)
     interaction_expires_us: int | None = None
     parent_id: int | None = None
 

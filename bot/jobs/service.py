@@ -17,13 +17,13 @@ from bot.clock import Clock
 from bot.errors import JobNotCancellable, JobNotFound, NotOwner, Restarting, TooManyJobs
 from bot.jobs.books import accept_job
 from bot.jobs.cards import Cards
-from bot.jobs.orders import plan
+from bot.jobs.orders import models_of, plan
 from bot.jobs.ports import Card, Order, Quote
 from bot.jobs.variations import Changes, Former, Press, Variation, vary
 from bot.limits import CONFIRM_ABOVE_CREDITS, JOBS_PER_USER_MAX, JOBS_SHOWN_MAX
 from storage import jobs, ledger
 from storage.database import Store
-from storage.types import UCR_PER_CREDIT, Allowance, Job
+from storage.types import UCR_PER_CREDIT, Allowance, Job, JobKind
 
 __all__ = ["Changes", "JobService", "MediaModels", "Press", "Variation"]
 
@@ -60,6 +60,11 @@ class JobService:
         self._cards = cards
         self._wake = wake
         self._closing = False
+
+    def offered(self, kind: JobKind) -> tuple[MediaModel, ...]:
+        """Return the models whose provider is set up, in the catalogue's order."""
+        models = models_of(kind, self._catalogue).values()
+        return tuple(model for model in models if self._models.available(model))
 
     async def quote(self, order: Order) -> Quote:
         """Return what it would cost; nothing is stored.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.catalogue.catalogue import Catalogue
@@ -44,7 +44,7 @@ class Press:
     guild_id: int | None
     channel_id: int
     age_restricted: bool = False
-    interaction_token: str | None = None
+    interaction_token: str | None = field(default=None, repr=False)
     interaction_expires_us: int | None = None
 
 
