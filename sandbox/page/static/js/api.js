@@ -61,6 +61,7 @@ export const api = {
     account: () => get("/control/provider/account"),
     pace: () => get("/control/provider/pace"),
     setPace: (pace) => call("PUT", "/control/provider/pace", pace),
+    setTasksPace: (pace) => call("PUT", "/control/provider/tasks_pace", pace),
     faults: () => get("/control/provider/faults"),
     fault: (fault) => post("/control/provider/faults", fault),
     clear: () => call("DELETE", "/control/provider/faults"),

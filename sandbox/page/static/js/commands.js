@@ -3,6 +3,7 @@
 import { currentChannel, state } from "./state.js";
 
 const CHAT_INPUT = 1;
+const MESSAGE = 3;
 const SUBCOMMAND = 1;
 const GROUP = 2;
 // Contexts in which Discord offers a command.
@@ -18,6 +19,19 @@ export function leafCommands() {
     .flatMap((command) => leaves(command, command.name, !inDm && isHidden(command)))
     .sort((one, other) => one.path.localeCompare(other.path));
 }
+
+/** The names of the commands that can be used on a message, as its menu shows them. */
+export function messageCommands() {
+  const inDm = currentChannel()?.kind === "dm";
+  return state.commands
+    .filter((command) => command.type === MESSAGE && fits(command, inDm))
+    .filter((command) => inDm || !isHidden(command))
+    .map((command) => command.name)
+    .sort((one, other) => one.localeCompare(other));
+}
+
+export const isMessageCommand = (name) =>
+  state.commands.some((command) => command.type === MESSAGE && command.name === name);
 
 function fits(command, inDm) {
   if (command.contexts) return command.contexts.includes(inDm ? IN_BOT_DM : IN_GUILD);

@@ -25,6 +25,7 @@ const ICONS = {
     "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18Z",
   menu: "M4 7h16M4 12h16M4 17h16",
   message: "M4 5h16v11H9l-5 4z",
+  more: "M5.5 12h.01M12 12h.01M18.5 12h.01",
   plus: "M12 5v14M5 12h14",
   reply: "M9 7 4 12l5 5M4 12h9a7 7 0 0 1 7 7",
   send: "M5 12 4 4l17 8-17 8zM5 12h8",

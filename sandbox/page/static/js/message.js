@@ -3,12 +3,14 @@
 
 import { api, explain } from "./api.js";
 import { plainText } from "./blocks.js";
+import { isMessageCommand } from "./commands.js";
 import { components, releaseWaiting } from "./components.js";
 import { h, icon, iconButton, toast } from "./dom.js";
 import { embeds } from "./embeds.js";
 import { showHistory } from "./history.js";
 import { markdown } from "./markdown.js";
 import { attachments } from "./media.js";
+import { openMessageMenu } from "./message-menu.js";
 import { findUser, forgetMessage, nameOf, setReply, state } from "./state.js";
 import { formatTime, stampOf } from "./time.js";
 
@@ -62,6 +64,7 @@ export class MessageView {
     this.parts.set("tools", { slot: this.tools, signature: null });
     this.column.append(this.failure);
     this.element.append(this.parts.get("reply").slot, this.gutter, this.column, this.tools);
+    this.element.addEventListener("contextmenu", (event) => this.contextMenu(event));
     this.update(message, previous);
   }
 
@@ -100,7 +103,9 @@ export class MessageView {
     const part = this.parts.get(name);
     if (part.signature === signature) return;
     part.signature = signature;
+    const held = part.slot.contains(document.activeElement) && document.activeElement;
     part.slot.replaceChildren(...[build()].flat().filter((node) => node instanceof Node));
+    if (held) focusAgain(part.slot, held.dataset.customId);
   }
 
   gutterPart(grouped, message) {
@@ -116,11 +121,35 @@ export class MessageView {
   }
 
   toolButtons() {
-    const reply = iconButton("reply", "Reply", () => setReply(this.message));
     if (isEphemeral(this.message)) return [];
+    const more = iconButton("more", "More", () => this.menu(more), {
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+    });
+    return [...this.actions().map((one) => iconButton(one.icon, one.label, one.run)), more];
+  }
+
+  actions() {
+    const reply = { icon: "reply", label: "Reply", run: () => setReply(this.message) };
     const mine = this.message.author?.id === state.me.id;
     if (!mine && !state.me.staff) return [reply];
-    return [reply, iconButton("trash", "Delete message", () => this.remove())];
+    return [reply, { icon: "trash", label: "Delete message", run: () => this.remove() }];
+  }
+
+  menu(button) {
+    const { left, bottom } = button.getBoundingClientRect();
+    openMessageMenu(this.message, this.actions(), { x: left, y: bottom }, button);
+  }
+
+  contextMenu(event) {
+    // Shift asks for the browser's own menu, and so does a link or chosen words.
+    const own = event.shiftKey || event.target.closest("a, input, select, textarea, video");
+    if (own || isEphemeral(this.message) || !getSelection().isCollapsed) return;
+    event.preventDefault();
+    const fromKey = event.clientX === 0 && event.clientY === 0;
+    const { left, top } = event.target.getBoundingClientRect();
+    const place = fromKey ? { x: left, y: top } : { x: event.clientX, y: event.clientY };
+    openMessageMenu(this.message, this.actions(), place, document.activeElement);
   }
 
   async remove() {
@@ -141,6 +170,12 @@ export class MessageView {
     this.failure.hidden = !text;
     this.failure.replaceChildren(...(text ? [icon("warn"), text] : []));
   }
+}
+
+// A card that counts its progress is built anew under the fingers of whoever stands on a button.
+function focusAgain(slot, customId) {
+  if (!customId) return;
+  slot.querySelector(`[data-custom-id="${CSS.escape(customId)}"]:not(:disabled)`)?.focus();
 }
 
 function contextLine(message) {
@@ -168,11 +203,12 @@ function interactionLine(message, interaction) {
   const user = findUser(interaction.user?.id ?? interaction.user_id) ?? interaction.user;
   const name = interaction.name ?? message.interaction?.name;
   if (!name) return null;
-  const label = state.labels.get(interaction.id) ?? `/${name}`;
+  const onMessage = isMessageCommand(name);
+  const label = state.labels.get(interaction.id) ?? (onMessage ? name : `/${name}`);
   return h(
     "div",
     { class: "context" },
-    icon("slash"),
+    icon(onMessage ? "bot" : "slash"),
     h("strong", {}, nameOf(user)),
     h("span", { class: "context-words" }, "used ", h("span", { class: "command-name" }, label)),
   );

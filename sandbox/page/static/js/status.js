@@ -2,45 +2,9 @@
 
 import { api, explain } from "./api.js";
 import { h, icon, popover, replace, toast } from "./dom.js";
+import { FAULTS, PACES } from "./faults.js";
 import { on, state } from "./state.js";
 
-const PACES = [
-  ["Usual", { tokens_per_s: 80, first_token_delay_s: 0.4 }],
-  ["Slow", { tokens_per_s: 12, first_token_delay_s: 3 }],
-  ["Crawling", { tokens_per_s: 3, first_token_delay_s: 8 }],
-];
-
-// The provider's documented errors, then what networks do to an answer.
-const FAULTS = [
-  [
-    "Errors of the provider",
-    [
-      ["400 invalid request", { kind: "error", code: "invalid_request" }],
-      ["401 invalid API key", { kind: "error", code: "invalid_api_key" }],
-      ["402 insufficient credits", { kind: "error", code: "insufficient_credits" }],
-      ["403 address not allowed", { kind: "error", code: "ip_not_allowed" }],
-      ["404 model not found", { kind: "error", code: "model_not_found" }],
-      ["429 rate limit", { kind: "error", code: "rate_limit_exceeded" }],
-      ["429 spend limit", { kind: "error", code: "spend_limit_exceeded" }],
-      ["500 internal error", { kind: "error", code: "internal_error" }],
-      ["503 upstream error", { kind: "error", code: "upstream_error" }],
-    ],
-  ],
-  [
-    "Trouble on the way",
-    [
-      ["Cut in the middle", { kind: "cut", after_events: 12 }],
-      ["Stalls in the middle", { kind: "stall", after_events: 12 }],
-      ["Malformed data", { kind: "malformed", after_events: 12 }],
-      ["Connection reset", { kind: "reset" }],
-      ["An HTML page instead", { kind: "html" }],
-      ["An error inside the stream", { kind: "error_event", after_events: 12 }],
-      ["Answer left incomplete", { kind: "incomplete", after_events: 40 }],
-      ["An empty answer", { kind: "empty" }],
-      ["No price in the answer", { kind: "no_credits_field" }],
-    ],
-  ],
-];
 const FAULT_LIST = FAULTS.flatMap(([, entries]) => entries);
 // "Until cleared": the most that the provider takes, and more than anyone asks for by hand.
 const MANY_TIMES = 1000;
@@ -161,9 +125,11 @@ export class StatusPill {
     this.drawPace = () =>
       replace(
         row,
-        PACES.map(([name, pace]) => {
+        PACES.map(([name, pace, tasksPace]) => {
+          const both = () =>
+            Promise.all([api.provider.setPace(pace), api.provider.setTasksPace(tasksPace)]);
           const choose = async () => {
-            if (await attempt(() => api.provider.setPace(pace))) await this.readProvider();
+            if (await attempt(both)) await this.readProvider();
           };
           const checked = String(this.pace === name);
           return h(
@@ -198,7 +164,7 @@ export class StatusPill {
       const [name, fault] = FAULT_LIST[Number(field.value)];
       const times = always.checked ? MANY_TIMES : 1;
       if (!(await attempt(() => api.provider.fault({ ...fault, times })))) return;
-      this.armed = always.checked ? `each answer: ${name}` : `next answer: ${name}`;
+      this.armed = always.checked ? `each time: ${name}` : `next time: ${name}`;
       said.textContent = this.armed;
       this.draw();
     };
