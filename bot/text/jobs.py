@@ -94,10 +94,10 @@ def _state(facts: JobFacts) -> tuple[Tone, list[str]]:
 def _running(facts: JobFacts) -> list[str]:
     job = facts.job
     started_us = job.created_us if job.submitted_us is None else job.submitted_us
-    begun = f"started {moment(started_us, 'R')}"
+    begun = moment(started_us, "R")
     if job.progress is None:
-        return [_joined("In the making", begun, _expected(facts))]
-    return [progress_bar(job.progress), _joined(begun.capitalize(), _expected(facts))]
+        return [_joined("In the making", f"started {begun}", _expected(facts))]
+    return [progress_bar(job.progress), _joined(f"Started {begun}", _expected(facts))]
 
 
 def progress_bar(percent: int) -> str:
