@@ -57,7 +57,10 @@ def _ucr_per_token(value: object) -> int:
     if price > PRICE_MAX:
         raise ValueError(f"must be at most {PRICE_MAX}")
     if price != price.to_integral_value():
-        raise ValueError("must be a whole number: micro-credits per token are exact")
+        raise ValueError(
+            "must be whole: one credit per million tokens is one micro-credit per token, and there"
+            " is nothing smaller"
+        )
     return int(price)
 
 
@@ -70,6 +73,23 @@ def _ppm(value: object) -> int:
     if ppm.denominator != 1:
         raise ValueError("must have at most six decimals")
     return int(ppm)
+
+
+def _prices(value: object) -> object:
+    """Both prices, or the word that gives all tokens away."""
+    if value == "free":
+        return {"input": value, "output": value}
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 - pydantic takes only this class for a mistake of the file
+            'must be { input = …, output = … } in credits per million tokens, or "free"'
+        )
+    return value
+
+
+def _tables(value: object) -> object:
+    if not isinstance(value, list) or not 1 <= len(value) <= MODELS_MAX:
+        raise ValueError(f"must be 1 to {MODELS_MAX} [[chat_model]] tables")
+    return value
 
 
 _Price = Annotated[int, BeforeValidator(_ucr_per_token)]
@@ -95,7 +115,7 @@ class _ChatModelFile(Strict):
     efforts: tuple[Name, ...] = ()
     default_effort: Annotated[str | None, Field(validate_default=True)] = None
     thoughts: StrictBool = False
-    price: _PriceFile
+    price: Annotated[_PriceFile, BeforeValidator(_prices)]
 
     @field_validator("provider")
     @classmethod
@@ -160,7 +180,7 @@ class _ChatModelFile(Strict):
 class _CatalogueFile(Strict):
     multiplier: Annotated[int, BeforeValidator(_ppm)]
     default_chat_model: str
-    chat_model: Annotated[tuple[_ChatModelFile, ...], Field(min_length=1, max_length=MODELS_MAX)]
+    chat_model: Annotated[tuple[_ChatModelFile, ...], BeforeValidator(_tables)]
 
 
 def _cross_problems(raw: Mapping[str, Any]) -> list[Problem]:
@@ -198,9 +218,17 @@ def load(path: Path | None = None) -> Catalogue:
     except OSError as error:
         problem = Problem(where=str(source), what=f"cannot be read: {error.strerror}")
         raise CatalogueInvalid(problems=[problem]) from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+    except UnicodeDecodeError as error:
+        problem = Problem(where=str(source), what="is not UTF-8 text")
+        raise CatalogueInvalid(problems=[problem]) from error
+    except tomllib.TOMLDecodeError as error:
         problem = Problem(where=str(source), what=f"is not TOML: {error}")
         raise CatalogueInvalid(problems=[problem]) from error
+    return catalogue_of(raw)
+
+
+def catalogue_of(raw: Mapping[str, Any]) -> Catalogue:
+    """Judge a parsed file, whose decimals are `Decimal`. Raises `CatalogueInvalid`, as `load`."""
     media, media_problems = read_media(raw)
     across = _cross_problems(raw) + media_problems
     rest = {key: value for key, value in raw.items() if key not in MEDIA_KEYS}

@@ -17,11 +17,10 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
-    StringConstraints,
     ValidationError,
 )
 
-from bot.catalogue.fields import MODELS_MAX, Name, Strict, exact, shape_problems, where
+from bot.catalogue.fields import MODELS_MAX, TEXT, Key, Name, Strict, exact, shape_problems, where
 from bot.catalogue.media import (
     PROVIDER_PROTOCOLS,
     SECONDS,
@@ -66,6 +65,13 @@ def _amount_ucr(value: object) -> int:
     return int(amount_ucr)
 
 
+def _price(value: object) -> object:
+    """A table, or the amount alone."""
+    if isinstance(value, list):
+        raise ValueError('must be an amount, "free", or a table with credits')  # noqa: TRY004 - pydantic takes only this class for a mistake of the file
+    return value if isinstance(value, dict) else {"credits": value}
+
+
 def _amounts(value: object) -> object:
     """One amount for all, or a table of them."""
     return value if isinstance(value, dict) else {"": value}
@@ -87,7 +93,6 @@ def _value(value: object) -> object:
 
 
 _Amount = Annotated[int, BeforeValidator(_amount_ucr)]
-_Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 _Choice = Annotated[int | str, BeforeValidator(_choice)]
 _Value = Annotated[bool | int | str, BeforeValidator(_value)]
 _Meant = dict[str, Annotated[tuple[_Value, ...], Field(min_length=1)]]
@@ -96,7 +101,7 @@ _Count = Annotated[int, Field(ge=0, le=100, strict=True)]
 
 class _OptionFile(Strict):
     kind: OptionKind = OptionKind.CHOICE
-    send: _Key | None = None
+    send: Key | None = None
     choices: Annotated[tuple[_Choice, ...], Field(max_length=CHOICES_MAX)] = ()
     default: _Value | None = None
     low: StrictInt | None = None
@@ -134,11 +139,11 @@ class _MediaModelFile(Strict):
     prompt_chars_max: Annotated[int, Field(gt=0, le=100_000, strict=True)]
     prompt: PromptRule = PromptRule.REQUIRED
     images: _ImagesFile = _ImagesFile()
-    options: dict[_Key, _OptionFile] = Field(default_factory=dict, max_length=CHOICES_MAX)
+    options: dict[Key, _OptionFile] = Field(default_factory=dict, max_length=CHOICES_MAX)
     size_from: tuple[str, ...] = ()
     rule: tuple[_RuleFile, ...] = ()
-    price: _PriceFile
-    nsfw_checker: _Key | None = None
+    price: Annotated[_PriceFile, BeforeValidator(_price)]
+    nsfw_checker: Key | None = None
     twin: Name | None = None
 
     def record(self, kind: MediaKind) -> MediaModel:
@@ -222,7 +227,8 @@ def read_media(raw: Mapping[str, Any]) -> tuple[Media, list[Problem]]:
         default = raw.get(f"default_{key}")
         defaults[kind] = default if isinstance(default, str) else next(iter(models), None)
         if default is not None and default not in _ids(tables, enabled=True):
-            what = f"is none of the enabled models: {default}"
+            named = isinstance(default, str)
+            what = f"is none of the enabled models: {default}" if named else TEXT
             problems.append(Problem(where=f"default_{key}", what=what))
     media = Media(
         image_models=found[MediaKind.IMAGE],

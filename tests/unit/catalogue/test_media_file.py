@@ -144,7 +144,7 @@ def test_a_price_that_is_not_exact_and_positive_is_refused(tmp_path: Path, price
         ("loud = [true]", 'loud = ["true"]', "rule[0].need.loud"),
         ("default = false", "default = false, choices = [1]", "options.loud.choices"),
         ("loud = {", 'u = { kind = "urls", default = "x" }\nloud = {', "options.u.default"),
-        ("loud = {", "Loud = { }\nloud = {", "options.Loud.[key]"),
+        ("loud = {", "Loud = { }\nloud = {", "options.Loud"),
         ('resolution = ["2k"] }', 'bogus = ["2k"] }', "rule[0].when.bogus"),
         ('resolution = ["2k"] }', 'resolution = ["3k"] }', "rule[0].when.resolution"),
         ("loud = [true]", "loud = [1]", "rule[0].need.loud"),
