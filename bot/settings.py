@@ -32,6 +32,12 @@ from storage.database import sqlite_path
 from storage.types import UCR_PER_CREDIT, Allowance
 
 ENV_FILE = Path(".env")
+DEMO_KEY = "sk-demo-simulated-provider"
+"""What `make run` gives as AIVIDEO_API_KEY where only the provider is simulated.
+
+No real provider takes it, so whoever has it cannot be anything but a demo; an address proves
+nothing, because a proxy may stand between.
+"""
 SECRET_FILE_BYTES_MAX = 64 * 1024
 """A larger file is not a secret but a mistake."""
 SECRET_CHARS_MIN = 16
@@ -238,8 +244,9 @@ class Settings(BaseSettings):
 
     @property
     def is_demo(self) -> bool:
-        """A provider on this machine behind the real Discord: `make run` with a token only."""
-        return _is_loopback(self.aivideo_base_url) and not _is_loopback(self.discord_api_url)
+        """The real Discord with a simulated provider: `make run` with a token only."""
+        key = self.aivideo_api_key
+        return key is not None and key.get_secret_value() == DEMO_KEY
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -367,11 +374,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _is_private(host: str) -> bool:

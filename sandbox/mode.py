@@ -15,6 +15,8 @@ from dotenv import dotenv_values
 ENV_FILE: Final = Path(".env")
 SIMULATED_KEY: Final = "sk-sandbox-simulated-provider"
 """A key of the right form; the simulated provider takes any."""
+DEMO_KEY: Final = "sk-demo-simulated-provider"
+"""The bot knows this one (`bot/settings.py`) and says *demo* under every answer."""
 SIMULATED_VIDEO_KEY: Final = "sk-sandbox-simulated-gateway"
 """The same for the gateway of videos, which has a key of its own."""
 LOOPBACK: Final = "127.0.0.1"
@@ -132,7 +134,7 @@ def demo_environment(
     environment = {
         **environ,
         **_common(environ, root),
-        "AIVIDEO_API_KEY": SIMULATED_KEY,
+        "AIVIDEO_API_KEY": DEMO_KEY,
         "AIVIDEO_BASE_URL": f"{provider_url}/v1",
         "ALLOWED_PRIVATE_HOSTS": ",".join([*hosts, LOOPBACK]),
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import load
+from bot.settings import DEMO_KEY, load
+from sandbox import mode
 from sandbox.mode import (
     EnvFileUnreadable,
     Mode,
@@ -131,6 +132,28 @@ def test_a_demo_keeps_the_operators_settings() -> None:
     environment = demo_environment({}, given, root=ROOT, provider_url=PROVIDER)
     assert "DATABASE_URL" not in environment
     assert environment["ALLOWED_PRIVATE_HOSTS"] == "10.0.0.1,127.0.0.1"
+
+
+def test_a_demo_is_marked_and_the_sandbox_is_not(tmp_path: Path) -> None:
+    """The bot itself says *demo* in the real Discord; in the sandbox the page says all of it."""
+    assert mode.DEMO_KEY == DEMO_KEY
+    given = {
+        "DISCORD_TOKEN": "real-token-of-some-length",
+        "DISCORD_API_URL": "http://127.0.0.1:9000/api/v10",
+        "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/demo.db",
+    }
+    demo = demo_environment(given, given, root=ROOT, provider_url=PROVIDER)
+    sandbox = sandbox_environment(
+        {},
+        root=ROOT,
+        token="token-of-some-length",
+        api_url="http://127.0.0.1:1",
+        provider_url=PROVIDER,
+        data=tmp_path,
+    )
+    for environment, is_demo in ((demo, True), (sandbox, False)):
+        settings = load(needs_keys=True, environ=environment, env_file=tmp_path / ".env")
+        assert settings.is_demo is is_demo
 
 
 def test_callbacks_and_the_gateway_are_wired_up(tmp_path: Path) -> None:
