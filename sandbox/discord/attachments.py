@@ -19,6 +19,7 @@ from aiohttp import web
 
 from sandbox.discord.clock import Clock
 from sandbox.discord.errors import FormErrors, too_large
+from sandbox.discord.films import film_size
 from sandbox.discord.world import Attachment
 
 # --- limits ------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ class AttachmentStore:
         """Store one file that `check` let pass."""
         filename = clean_filename(upload.filename)
         guessed = mimetypes.guess_type(filename)[0]
-        size = picture_size(upload.data)
+        size = picture_size(upload.data) or film_size(upload.data)
         attachment = Attachment(
             id=attachment_id,
             channel_id=channel_id,
@@ -139,9 +140,20 @@ class AttachmentStore:
         if stored is None or not self._signature_holds(stored[0], request):
             return web.Response(status=404, text="This content is no longer available.")
         attachment, data = stored
+        part = _range_of(request, len(data))
+        if part is None:
+            headers = {"Content-Range": f"bytes */{len(data)}"}
+            return web.Response(status=416, headers=headers)
+        told = {}
+        if "Range" in request.headers:
+            told = {"Content-Range": f"bytes {part.start}-{part.stop - 1}/{len(data)}"}
         return web.Response(
-            body=data,
+            status=206 if told else 200,
+            body=data[part.start : part.stop],
             headers={
+                **told,
+                # Without it a browser's player cannot jump.
+                "Accept-Ranges": "bytes",
                 "Content-Type": attachment.content_type,
                 "X-Content-Type-Options": "nosniff",
                 # A page of the same origin must not be scripted by an uploaded file.
@@ -170,6 +182,16 @@ class AttachmentStore:
         folder = "ephemeral-attachments" if attachment.ephemeral else "attachments"
         name = quote(attachment.filename)
         return f"{folder}/{attachment.channel_id}/{attachment.id}/{name}"
+
+
+def _range_of(request: web.Request, size_bytes: int) -> range | None:
+    """The bytes that are asked for; None when there are none such."""
+    try:
+        asked = request.http_range
+    except ValueError:
+        return None
+    start, stop, _ = asked.indices(size_bytes)
+    return range(start, stop) if start < stop or "Range" not in request.headers else None
 
 
 def cdn_routes(store: AttachmentStore) -> list[web.RouteDef]:

@@ -1,9 +1,9 @@
-// The first visit: three things to try, each of which fills in what it speaks of.
+// The first visit: things to try, each of which fills in what it speaks of.
 
 import { h, icon, iconButton } from "./dom.js";
 import { recall, remember } from "./state.js";
 
-const IDEAS = 3;
+const IDEAS = 4;
 
 export class Hint {
   constructor(footer, composer) {
@@ -11,7 +11,7 @@ export class Hint {
     this.tried = new Set();
     this.element = h("section", {
       class: "hint",
-      "aria-label": "Three things to try",
+      "aria-label": "Things to try",
       hidden: true,
     });
     footer.prepend(this.element);
@@ -29,9 +29,15 @@ export class Hint {
       ],
       [
         "slash",
-        "/chat with a model",
-        "Choose one of three models.",
-        () => this.composer.openCommand("chat", { prompt: "Write a haiku about rain." }),
+        "/imagine a picture",
+        "It is drawn while you watch.",
+        () => this.composer.openCommand("imagine", { prompt: "A quiet harbour at night" }),
+      ],
+      [
+        "slash",
+        "/video of a few seconds",
+        "It plays in its message.",
+        () => this.composer.openCommand("video", { prompt: "A fox walking through a forest" }),
       ],
       [
         "coin",
@@ -44,7 +50,7 @@ export class Hint {
       h(
         "div",
         { class: "hint-head" },
-        h("h2", {}, "Three things to try"),
+        h("h2", {}, "Things to try"),
         iconButton("close", "Close this hint", () => this.hide()),
       ),
       h(

@@ -25,7 +25,7 @@ function buildHeader() {
   byId("header").append(
     drawerButton(sidebar),
     title,
-    iconButton("help", "Three things to try", () => hint.toggle()),
+    iconButton("help", "Things to try", () => hint.toggle()),
     new StatusPill().element,
   );
 }

@@ -48,7 +48,8 @@ function attachment(item) {
   const name = item.filename ?? "file";
   if (isLocal(url) && kind === "image")
     return picture(item, { spoiler: name.startsWith("SPOILER_") });
-  if (isLocal(url) && kind === "video") return video(item);
+  if (isLocal(url) && kind === "video")
+    return video(item, { spoiler: name.startsWith("SPOILER_") });
   if (isLocal(url) && kind === "audio") return audio(item, url);
   return fileCard(item);
 }
@@ -102,11 +103,22 @@ function showLarge(url, label) {
   dialog.showModal();
 }
 
-export function video(item) {
+/** A player in a frame of its own size; as a spoiler it stands behind a button. */
+export function video(item, { spoiler = false, description } = {}) {
   const url = localAddress(item.url);
-  const size = fit(item.width, item.height);
   if (!isLocal(url)) return fileCard(item);
-  return h("video", { class: "video", src: url, controls: true, preload: "metadata", ...size });
+  const size = fit(item.width, item.height);
+  const label = description ?? item.description ?? item.filename ?? "Video";
+  const props = { class: "video", src: url, controls: true, preload: "metadata", ...size };
+  const player = h("video", { ...props, "aria-label": label });
+  if (!spoiler) return player;
+  const cover = h("button", { type: "button", class: "video-hidden" }, "Spoiler");
+  cover.setAttribute("aria-label", "Spoiler, press to show");
+  cover.addEventListener("click", () => {
+    cover.replaceWith(player);
+    player.focus();
+  });
+  return cover;
 }
 
 function audio(item, url) {
@@ -144,11 +156,12 @@ function nameFrom(url = "") {
 export function gallery(items, message) {
   const shown = items.map((entry) => {
     const media = resolveMedia(entry.media, message);
-    if (kindOf(media) === "video") return video(media);
+    const { spoiler, description } = entry;
+    if (kindOf(media) === "video") return video(media, { spoiler, description });
     return picture(media, {
-      spoiler: entry.spoiler,
+      spoiler,
       className: "picture gallery-item",
-      description: entry.description,
+      description,
     });
   });
   return h("div", { class: `gallery gallery-${Math.min(items.length, 4)}` }, shown);
