@@ -9,29 +9,25 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Concatenate, ParamSpec, TypeVar
 
-import aiohttp
 import structlog
 
+from bot.assembly import Assembly, Ground
 from bot.catalogue.catalogue import Catalogue
-from bot.chat.service import ChatService
 from bot.clock import Clock, SystemClock
-from bot.credits.service import CreditsService
 from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
-from bot.discordio.pacing import ChannelPacer
-from bot.discordio.services import Services, StoredCommandMemory
-from bot.jobs.cards import Cards
-from bot.jobs.service import JobService
+from bot.discordio.services import StoredCommandMemory
+from bot.jobs.engine import Engine
 from bot.limits import (
     STABLE_CONNECTION_S,
     START_DELAY_S,
     START_DELAY_S_MAX,
     STARTS_WITHOUT_DELAY,
 )
-from bot.providers.http import ProviderHttp, make_session
-from bot.providers.registry import ChatProviders, MediaProviders
+from bot.providers.http import make_session
 from bot.results.folder import ResultFolder, folder_beside
 from bot.settings import Settings
+from bot.web.callbacks import CallbackRoute, add_callback_routes
 from bot.web.health import add_health_routes
 from bot.web.server import WebServer, make_web_app
 from storage import preferences
@@ -42,8 +38,6 @@ from storage.types import OpenTurn
 P = ParamSpec("P")
 T = TypeVar("T")
 
-AIVIDEO = "aivideo"
-"""The provider's name in `models.toml`."""
 SQLITE_SOUND = (3, 51, 3)
 """Older libraries can corrupt a file that two connections write at once (reliability.md 1.1)."""
 
@@ -67,23 +61,17 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         session = make_session()
         stack.push_async_callback(session.close)
         folder = await ResultFolder.open(folder_beside(sqlite_path(settings.database_url)))
-        aivideo = _aivideo(settings, session, clock)
-        jobs = _jobs(
-            settings,
-            catalogue=catalogue,
-            store=store,
-            models=MediaProviders(aivideo),
-            folder=folder,
-            clock=clock,
+        assembly = Assembly(
+            Ground(
+                settings=settings,
+                catalogue=catalogue,
+                store=store,
+                session=session,
+                folder=folder,
+                clock=clock,
+            )
         )
-        services = _services(
-            settings,
-            catalogue=catalogue,
-            store=store,
-            providers=ChatProviders(aivideo),
-            jobs=jobs,
-            clock=clock,
-        )
+        services = assembly.services()
         interrupted = await services.chat.recover()
         endpoints.use_api(settings.discord_api_url)
         client = AtelierBot(
@@ -91,11 +79,18 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
             memory=StoredCommandMemory(store, clock),
             message_content=settings.message_content,
         )
-        web = await _listen(settings, store, client)
+        signer = await assembly.signer()
+        # Callbacks are taken before anybody acts on them, and both without Discord (S-10).
+        web = await _listen(settings, store, client, assembly.callback_route(signer))
         stack.push_async_callback(web.close)
+        engine = assembly.engine(delivery=client.delivery, signer=signer)
+        await engine.start()
+        stack.push_async_callback(engine.close)
         guard = StartGuard(store, clock)
         if not await _stopped_within(stop, await guard.next_delay_s()):
-            await _serve(client, settings, guard, stop, interrupted)
+            await _serve(
+                client, settings, engine=engine, guard=guard, stop=stop, interrupted=interrupted
+            )
     if store.fenced is not None:
         raise store.fenced
     _log.info("stopped")
@@ -104,6 +99,8 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
 async def _serve(
     client: AtelierBot,
     settings: Settings,
+    *,
+    engine: Engine,
     guard: StartGuard,
     stop: asyncio.Event,
     interrupted: tuple[OpenTurn, ...],
@@ -121,7 +118,8 @@ async def _serve(
         try:
             await asyncio.wait({connection, stopping}, return_when=asyncio.FIRST_COMPLETED)
             _log.info("stopping")
-            await client.services.chat.close()
+            client.services.jobs.close()
+            await asyncio.gather(client.services.chat.close(), engine.close())
         finally:
             for task in (stopping, *beside):
                 task.cancel()
@@ -149,74 +147,9 @@ async def _note_stability(client: AtelierBot, guard: StartGuard) -> None:
     await guard.note_good_start()
 
 
-def _services(
-    settings: Settings,
-    *,
-    catalogue: Catalogue,
-    store: Store,
-    providers: ChatProviders,
-    jobs: JobService,
-    clock: Clock,
-) -> Services:
-    allowance = settings.allowance
-    return Services(
-        chat=ChatService(
-            database=store,
-            providers=providers,
-            catalogue=catalogue,
-            allowance=allowance,
-            clock=clock,
-        ),
-        credits=CreditsService(
-            database=store, catalogue=catalogue, allowance=allowance, clock=clock
-        ),
-        jobs=jobs,
-        catalogue=catalogue,
-        pacer=ChannelPacer(clock),
-        clock=clock,
-        demo=settings.is_demo,
-    )
-
-
-def _jobs(
-    settings: Settings,
-    *,
-    catalogue: Catalogue,
-    store: Store,
-    models: MediaProviders,
-    folder: ResultFolder,
-    clock: Clock,
-) -> JobService:
-    cards = Cards(
-        database=store,
-        catalogue=catalogue,
-        allowance=settings.allowance,
-        clock=clock,
-        folder=folder,
-    )
-    return JobService(
-        database=store,
-        catalogue=catalogue,
-        models=models,
-        allowance=settings.allowance,
-        clock=clock,
-        cards=cards,
-        wake=asyncio.Event().set,
-    )
-
-
-def _aivideo(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> ProviderHttp:
-    assert settings.aivideo_api_key is not None
-    return ProviderHttp(
-        session,
-        provider=AIVIDEO,
-        base_url=settings.aivideo_base_url,
-        api_key=settings.aivideo_api_key.get_secret_value(),
-        clock=clock,
-    )
-
-
-async def _listen(settings: Settings, store: Store, client: AtelierBot) -> WebServer:
+async def _listen(
+    settings: Settings, store: Store, client: AtelierBot, callbacks: CallbackRoute
+) -> WebServer:
     """Health is answered before Discord is there, and says so (S-10)."""
 
     async def ready() -> bool:
@@ -228,6 +161,7 @@ async def _listen(settings: Settings, store: Store, client: AtelierBot) -> WebSe
 
     app = make_web_app()
     add_health_routes(app, ready=ready)
+    add_callback_routes(app, callbacks)
     web = WebServer(app, host=settings.web_host, port=settings.web_port)
     port = await web.start()
     _log.info("listening", host=settings.web_host, port=port)
