@@ -238,6 +238,9 @@ class TurnColumns(TypedColumns):
     begun_us: Named[int] = Column(BIG, nullable=False)
     ended_us: Named[int | None] = Column(BIG, nullable=True)
     forgotten_us: Named[int | None] = Column(BIG, nullable=True)
+    cost_estimate_ucr: Named[int | None] = Column(
+        BIG, check("estimate", "cost_estimate_ucr >= 0"), nullable=True
+    )
 
 
 _TURN_RULES: tuple[SchemaItem, ...] = (

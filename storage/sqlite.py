@@ -34,6 +34,8 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # REPLACE fires the triggers that forbid DELETE.
+    "PRAGMA recursive_triggers = ON",
     # Erased texts (/forget) must not stay readable in free pages.
     "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",

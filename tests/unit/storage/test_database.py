@@ -63,6 +63,7 @@ async def test_the_connection_has_the_pragmas_that_the_promises_need(database: D
     assert await database.read(pragma, "foreign_keys") == 1
     assert await database.read(pragma, "busy_timeout") == 5_000
     assert await database.read(pragma, "secure_delete") == 1
+    assert await database.read(pragma, "recursive_triggers") == 1
 
 
 async def test_a_body_that_raises_leaves_nothing(database: Database) -> None:
