@@ -43,6 +43,8 @@ def _view(page: Page) -> discord.ui.View | None:
 class ChannelSurface:
     """Messages of the bot in a channel, thread or DM; the first replies to `question`.
 
+    The others reply to the first, so that answers which are written at once can be told apart.
+    Without a `question` nothing is a reply: the bot lacks the right to read the history.
     Embeds are suppressed when a message is made, and edits leave that flag alone (F-149).
     """
 
@@ -54,6 +56,7 @@ class ChannelSurface:
     ) -> None:
         self._channel = channel
         self._question = question
+        self._first: discord.MessageReference | None = None
 
     @property
     def lane(self) -> int:
@@ -66,12 +69,14 @@ class ChannelSurface:
 
     async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
         options: dict[str, Any] = {"nonce": nonce, "suppress_embeds": True}
-        if is_first and self._question is not None:
-            options["reference"] = self._question
+        if self._question is not None:
+            options["reference"] = (None if is_first else self._first) or self._question
         if page.stop_reference is not None:
             options["view"] = stop_view(page.stop_reference)
         async with _our_errors():
             message = await self._channel.send(page.text, **options)
+        if is_first:
+            self._first = message.to_reference(fail_if_not_exists=False)
         return message.id
 
     async def edit(self, message_id: int, page: Page) -> None:
@@ -148,8 +153,8 @@ async def private_surface(
         channel = await user.create_dm()
         if channel.id == instead_of_id:
             return None
-        await channel.send(MOVED.format(channel_id=instead_of_id), suppress_embeds=True)
+        moved = await channel.send(MOVED.format(channel_id=instead_of_id), suppress_embeds=True)
     except DISCORD_ERRORS as error:
         _log.info("dm_closed", user_id=user.id, error=repr(error))
         return None
-    return ChannelSurface(channel)
+    return ChannelSurface(channel, question=moved.to_reference(fail_if_not_exists=False))

@@ -59,6 +59,30 @@ async def test_ten_channels_are_answered_at_once(world: World) -> None:
         assert "charged" in text
 
 
+async def test_long_answers_in_one_channel_can_be_told_apart(world: World) -> None:
+    """Written at once, their messages interleave; each leads back to its own question."""
+    members = ("mira", "tom", "sam", "olive")
+    channel = await world.new_channel("busy")
+    await world.pace(tokens_per_s=150)
+    asked = [
+        await world.say(member, channel, f"{{bot}} write 4000 characters about {member}")
+        for member in members
+    ]
+    answers = await asyncio.gather(
+        *(
+            world.answered(member, channel, message_id)
+            for member, message_id in zip(members, asked, strict=True)
+        )
+    )
+    shown = [m["id"] for m in await world.messages("mira", channel)]
+    written = [shown.index(message["id"]) for answer in answers for message in answer]
+    assert written != sorted(written), "the answers did not interleave"
+    assert len(written) == len(set(written)) == len(shown) - len(asked)
+    for member, answer in zip(members, answers, strict=True):
+        assert len(answer) >= 2
+        assert whole_text(answer).count("charged") == 1, member
+
+
 async def test_a_lost_answer_to_a_create_does_not_double_the_message(world: World) -> None:
     """F-86: Discord creates and then fails; the nonce makes the repeat harmless."""
     channel = await world.new_channel("flaky")

@@ -160,17 +160,16 @@ class World:
         return list(answer["messages"])
 
     async def answers_to(self, user: str, channel: str, message_id: str) -> list[Json]:
-        """The bot's messages that follow this one and reply to it or continue that reply."""
+        """The bot's messages that reply to this one, and those that continue such a reply."""
         replies: list[Json] = []
+        family = {message_id}
         for message in await self.messages(user, channel):
-            if message["author"]["id"] != self.bot_id or message.get("deleted"):
+            if message["author"]["id"] != self.bot_id:
                 continue
-            target = (message.get("message_reference") or {}).get("message_id")
-            if target == message_id or (replies and target is None):
+            if (message.get("message_reference") or {}).get("message_id") in family:
+                family.add(message["id"])
                 replies.append(message)
-            elif replies:
-                break
-        return replies
+        return [reply for reply in replies if not reply.get("deleted")]
 
     async def answered(self, user: str, channel: str, message_id: str) -> list[Json]:
         """Wait for the end of the answer: no Stop button, and a word about the money."""
