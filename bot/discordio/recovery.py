@@ -20,28 +20,42 @@ _TOLD_PART = 1_000
 async def tell(client: discord.Client, turn: OpenTurn) -> None:
     """Close an answer that stands unfinished, or answer the question that has none.
 
+    The end stands under the last words shown, or in a reply to them where it finds no room: no
+    word that a member has read goes away (reliability.md S-12).
+
     Raises `discord.HTTPException` where that is not possible.
     """
     notice = message(Restarting(), reference=turn.reference)
     channel = client.get_partial_messageable(turn.channel_id)
     kind, _, id_text = turn.reference.partition(":")
-    if turn.message_id is not None:
-        answer = await channel.fetch_message(turn.message_id)
-        await answer.edit(content=_closed(answer.content, notice), view=None)
-    elif kind == "m":
-        await channel.send(
-            view=notice_card(notice),
-            nonce=nonce_for(turn.reference, _TOLD_PART),
-            reference=discord.MessageReference(
-                message_id=int(id_text), channel_id=turn.channel_id, fail_if_not_exists=False
-            ),
-        )
+    if turn.message_id is None:
+        if kind == "m":
+            await _reply(channel, turn, notice, to_id=int(id_text))
+        return
+    answer = await channel.fetch_message(turn.message_id)
+    closed = _closed(answer.content, notice)
+    if closed is not None:
+        await answer.edit(content=closed, view=None)
+        return
+    await answer.edit(view=None)
+    await _reply(channel, turn, notice, to_id=answer.id)
 
 
-def _closed(shown: str, notice: Notice) -> str:
-    """What was shown, and its end; the notice wins where both do not fit."""
-    if shown in PLACEHOLDERS.values() or width(shown) + 1 + width(notice.markdown) > (
-        MESSAGE_CHARS_MAX
-    ):
+def _closed(shown: str, notice: Notice) -> str | None:
+    """What was shown, and its end; None where both do not fit. A placeholder was no words."""
+    if shown in PLACEHOLDERS.values():
         return notice.markdown
-    return f"{shown}\n{notice.markdown}"
+    both = f"{shown}\n{notice.markdown}"
+    return both if width(both) <= MESSAGE_CHARS_MAX else None
+
+
+async def _reply(
+    channel: discord.PartialMessageable, turn: OpenTurn, notice: Notice, *, to_id: int
+) -> None:
+    await channel.send(
+        view=notice_card(notice),
+        nonce=nonce_for(turn.reference, _TOLD_PART),
+        reference=discord.MessageReference(
+            message_id=to_id, channel_id=turn.channel_id, fail_if_not_exists=False
+        ),
+    )

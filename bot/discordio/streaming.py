@@ -51,7 +51,7 @@ class DiscordAnswer:
     `update` only notes the newest draft. One task beside the reader brings Discord up to date, one
     request at a time, because the request that empties a rate limit returns seconds later.
     `moved_to` gives the place to go to, once, when the surface closes; `on_shown` is told the id
-    of the first message.
+    of each new last message, where a restart would have to tell the end.
     """
 
     def __init__(
@@ -219,11 +219,17 @@ class DiscordAnswer:
             self._shown.append(_Shown(0, page, is_gone=True))
             return
         self._shown.append(_Shown(message_id, page))
-        if at == 0 and self._on_shown is not None:
-            try:
-                await self._on_shown(message_id)
-            except StorageError as error:  # only a restart in the next minutes would miss it
-                _log.warning("place_not_stored", reference=self._reference, error=repr(error))
+        await self._note_place()
+
+    async def _note_place(self) -> None:
+        """Say which message is the last; another place than the asked one is never looked up."""
+        standing = [shown.message_id for shown in self._shown if not shown.is_gone]
+        if self._on_shown is None or self._is_quiet or not standing:
+            return
+        try:
+            await self._on_shown(standing[-1])
+        except StorageError as error:  # only a restart in the next minutes would miss it
+            _log.warning("place_not_stored", reference=self._reference, error=repr(error))
 
     async def _edit(self, at: int, page: Page) -> None:
         try:
@@ -249,6 +255,7 @@ class DiscordAnswer:
         except MessageGone:
             _log.debug("already_removed", reference=self._reference)
         shown.is_gone = True
+        await self._note_place()
 
     async def _back_off(self, busy: SurfaceBusy) -> None:
         """Wait; a draft may be late for ever, the end has a bounded number of tries."""

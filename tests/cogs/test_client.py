@@ -13,12 +13,22 @@ from structlog.testing import capture_logs
 from bot.discordio import endpoints
 from bot.discordio.client import EXTENSIONS
 from bot.errors import DiscordRefused, DiscordUnreachable
+from bot.text.answers import PLACEHOLDERS
 from sandbox.discord.faults import parse_fault
 from sandbox.discord.gateway import GatewayOptions
 from sandbox.discord.seed import GENERAL_ID
 from sandbox.discord.server import TOKEN, DiscordSandbox
+from storage import turns
 from storage.types import OpenTurn
-from tests.cogs.town import EagerClock, Inhabited, Town, has_button, words
+from tests.cogs.town import (
+    PATIENCE_S,
+    POLL_S,
+    EagerClock,
+    Inhabited,
+    Town,
+    has_button,
+    words,
+)
 from tests.unit.discordio.surfaces import settle
 
 
@@ -155,20 +165,66 @@ async def test_after_a_restart_a_question_without_an_answer_gets_one(town: Town)
     assert "Restarting" in words(told)
 
 
-async def test_the_notice_replaces_what_would_not_leave_room_for_it(town: Town) -> None:
-    """A placeholder, and a full page."""
-    town.bot_writes("*Thinking…*")
-    town.bot_writes("x" * 2_000)
-    found = await town.from_bot()
-    turns = [
-        OpenTurn(reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=int(message["id"]))
-        for message in found
-    ]
-    nowhere = OpenTurn(reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=None)
-    await town.bot.tell_interrupted([*turns, nowhere])
+async def test_a_long_answer_that_a_crash_cut_gets_its_end_on_its_last_page() -> None:
+    """S-12: no shown word is lost, no Stop button stays, and the end stands at the end."""
+    inhabited = Inhabited()
+    async with inhabited.open() as town:
+        more = asyncio.Event()
+        texts = [f"{letter * 9} " * 150 for letter in "abc"]
+        town.model.says("\n\n".join(texts), then=more)
+        await town.say("mira", "{bot} hello")
+        shown = await town.until(lambda found: len(found) == 3 and has_button(found[2]))
+        turn = await _noted_at(inhabited, message_id=int(shown[2]["id"]))
+        await town.bot.tell_interrupted([turn])
 
-    told = await town.finished(2)
-    assert [words(message).startswith("**Restarting**") for message in told] == [True, True]
+        told = [words(message) for message in await town.finished(3)]
+        assert told[:2] == [text.strip() for text in texts[:2]]
+        assert told[2].startswith(f"{texts[2].strip()}\n**Restarting**")
+        more.set()
+
+
+async def _noted_at(inhabited: Inhabited, *, message_id: int) -> OpenTurn:
+    """The open turn, once its newest message is in the books."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            (turn,) = await inhabited.database.read(turns.open_turns)
+            if turn.message_id == message_id:
+                return turn
+            await asyncio.sleep(POLL_S)
+
+
+async def test_a_notice_that_finds_no_room_is_a_message_of_its_own(town: Town) -> None:
+    """S-12: the page keeps every word and loses its Stop button; the notice replies to it."""
+    more = asyncio.Event()
+    town.model.says("x" * 1_990, then=more)
+    asked = await town.say("mira", "{bot} hello")
+    (draft,) = await town.until(lambda found: bool(found) and has_button(found[0]))
+    turn = OpenTurn(
+        reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=int(draft["id"])
+    )
+    await town.bot.tell_interrupted([turn])
+
+    page, notice = await town.finished(2)
+    assert page["content"] == "x" * 1_990
+    assert "### Restarting" in words(notice)
+    assert "not charged" in words(notice)
+    assert notice["message_reference"]["message_id"] == draft["id"]
+    more.set()
+
+
+@pytest.mark.parametrize("placeholder", PLACEHOLDERS.values())
+async def test_the_notice_takes_the_place_of_a_placeholder(town: Town, placeholder: str) -> None:
+    """Nothing was shown yet; and where nothing is, nothing is told."""
+    town.bot_writes(placeholder)
+    (shown,) = await town.from_bot()
+    turn = OpenTurn(
+        reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=int(shown["id"])
+    )
+    nowhere = OpenTurn(reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=None)
+    await town.bot.tell_interrupted([turn, nowhere])
+
+    (told,) = await town.finished()
+    assert words(told).startswith("**Restarting**")
 
 
 async def test_a_replayed_message_is_answered_once(town: Town) -> None:

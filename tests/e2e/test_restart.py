@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import visit
 from tests.e2e.process import Process
-from tests.e2e.world import World, whole_text
+from tests.e2e.world import World, buttons, visible_text, whole_text
 
 
 async def registrations(world: World) -> int:
@@ -49,3 +49,41 @@ async def test_a_killed_bot_charges_nothing_and_says_so_when_it_is_back(data: Pa
             assert "not charged" in whole_text(answers)
             assert await world.balance("mira") == before
         assert process.stop() == 0
+
+
+async def test_a_bot_killed_on_the_third_page_keeps_what_was_shown(data: Path) -> None:
+    """S-12: every shown word stays, the end stands at the end, and no Stop button is left."""
+    text = "\n\n".join(f"Part {n}. " + f"Sentence of part {n} goes on. " * 19 for n in range(1, 12))
+    assert len(text) >= 6_000
+    with Process(data) as process:
+        async with visit(process) as world:
+            await world.provider_script(text)
+            await world.pace(tokens_per_s=200)
+            before = await world.balance("mira")
+            message_id = await world.say("mira", "general", "{bot} everything, please")
+            shown = await third_page_growing(world, message_id)
+            await world.send("bot", {"action": "kill"})
+            await world.bot_offline()
+            await world.send("bot", {"action": "start"})
+            await world.bot_online()
+            told = await world.answered("mira", "general", message_id)
+            assert [visible_text(page) for page in told[:2]] == shown[:2]
+            assert visible_text(told[2]).startswith(shown[2])
+            assert "Restarting" in visible_text(told[-1])
+            assert "not charged" in visible_text(told[-1])
+            assert not any(buttons(page) for page in told)
+            assert await world.balance("mira") == before
+        assert process.stop() == 0
+
+
+async def third_page_growing(world: World, message_id: str) -> list[str]:
+    """The three pages, as soon as the third was edited once: by then the bot has noted it."""
+    found: list[str] = []
+
+    async def grows() -> bool:
+        pages = await world.answers_to("mira", "general", message_id)
+        found[:] = [visible_text(page) for page in pages]
+        return len(pages) == 3 and bool(pages[2]["history"])
+
+    await world.until(grows, "the third page grows", user="mira")
+    return found

@@ -398,7 +398,7 @@ async def test_a_create_whose_twin_was_deleted_counts_as_delivered(
 async def test_the_place_is_noted_for_a_restart_and_its_failure_does_no_harm(
     clock: VirtualClock, wall: Wall
 ) -> None:
-    """The first message's id, once."""
+    """Each new message's id, once: a restart ends the answer where it stopped."""
     noted: list[int] = []
 
     async def on_shown(message_id: int) -> None:
@@ -411,8 +411,29 @@ async def test_the_place_is_noted_for_a_restart_and_its_failure_does_no_harm(
     await clock.advance(5)
     await stage.running
 
-    assert noted == [1]
+    assert noted == [1, 2]
     assert wall.texts[1].endswith(FOOTER)
+
+
+async def test_the_place_goes_back_with_a_page_that_is_taken_back(
+    clock: VirtualClock, wall: Wall
+) -> None:
+    """A restart must not look for a message that we removed ourselves."""
+    noted: list[int] = []
+
+    async def on_shown(message_id: int) -> None:
+        noted.append(message_id)
+
+    stage = Stage(clock, wall, on_shown=on_shown)
+    await stage.write("a" * 1_500 + "\n\n" + "b" * 1_500)
+    await stage.write("a" * 1_500)
+    await clock.advance(5)
+    assert noted == [1, 2, 1]
+
+    await stage.end(ended("a" * 1_500))
+    await clock.advance(5)
+    await stage.running
+    assert noted == [1, 2, 1]
 
 
 async def test_typing_that_fails_does_no_harm(clock: VirtualClock) -> None:
