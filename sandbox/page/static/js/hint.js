@@ -35,7 +35,7 @@ export class Hint {
       ],
       [
         "slash",
-        "/video of a few seconds",
+        "/video a short clip",
         "It plays in its message.",
         () => this.composer.openCommand("video", { prompt: "A fox walking through a forest" }),
       ],
