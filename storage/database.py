@@ -5,6 +5,7 @@ a waiting write, but the SQLite libraries of common distributions (before 3.51.3
 file when two connections write or checkpoint at the same instant (reliability.md 1.1), and
 `query_only` does not forbid a checkpoint. A transaction takes one or two milliseconds, so reads
 simply queue; each runs under `query_only` so that a body that writes by mistake fails loudly.
+Another process may look at the file beside this one: `storage.readonly`.
 """
 
 from __future__ import annotations

@@ -38,6 +38,17 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def known_revision(connection: Connection) -> str | None:
+    """The revision of a database of ours; None when it is empty. Raises ForeignDatabase."""
+    found = current(connection)
+    if found is None and inspect(connection).get_table_names():
+        raise ForeignDatabase("tables without a version")
+    known = {script.revision for script in ScriptDirectory(SCRIPTS).walk_revisions()}
+    if found is not None and found not in known:
+        raise ForeignDatabase(f"schema {found} is not known to this release")
+    return found
+
+
 def upgrade(connection: Connection, *, to: str | None = None) -> None:
     """Run what is missing up to the newest revision, or `to`; the second time nothing is.
 
@@ -45,12 +56,7 @@ def upgrade(connection: Connection, *, to: str | None = None) -> None:
     """
     target = head() if to is None else to
     scripts = ScriptDirectory(SCRIPTS)
-    found = current(connection)
-    if found is None and inspect(connection).get_table_names():
-        raise ForeignDatabase("tables without a version")
-    known = {script.revision for script in scripts.walk_revisions()}
-    if found is not None and found not in known:
-        raise ForeignDatabase(f"schema {found} is not known to this release")
+    known_revision(connection)
     # The literal "head" would be resolved by the same directory; the revision is explicit.
 
     def steps(revision: Any, _context: Any) -> Any:
