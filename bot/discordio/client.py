@@ -19,6 +19,7 @@ from bot.discordio.faults import DISCORD_ERRORS, REACHABILITY_ERRORS, is_worth_a
 from bot.discordio.job_cards import JobCards
 from bot.discordio.job_desk import JobDesk
 from bot.discordio.people import missing_permission, reply_options
+from bot.discordio.registration import shapes
 from bot.discordio.services import CommandMemory, Services
 from bot.errors import DiscordRefused, DiscordUnreachable
 from bot.limits import (
@@ -146,7 +147,7 @@ class AtelierBot(commands.Bot):
             await self.services.clock.sleep(gateway.starts_reset_after_s)
 
     async def _sync_commands(self) -> None:
-        """Register the commands when they changed, or when Discord does not have them.
+        """Register the commands when they changed, or when Discord does not have them so.
 
         Reading them costs one request; writing them is limited and slow (asks.md 53).
         """
@@ -154,9 +155,9 @@ class AtelierBot(commands.Bot):
         facts = {"application": self.application_id, "commands": payload}
         text = json.dumps(facts, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        registered = {command.name for command in await self.tree.fetch_commands()}
-        wanted = {command.name for command in self.tree.get_commands()}
-        if await self._memory.last_digest() == digest and registered == wanted:
+        fetched = [command.to_dict() for command in await self.tree.fetch_commands()]
+        is_there = shapes(fetched) == shapes(payload)
+        if is_there and await self._memory.last_digest() == digest:
             return
         await self.tree.sync()
         await self._memory.remember(digest)

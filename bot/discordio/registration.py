@@ -1,0 +1,33 @@
+"""Whether Discord has our commands as we would send them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+CHAT_INPUT = 1
+"""Discord's type of a command that names none."""
+
+Shape = tuple[Any, ...]
+
+
+def shapes(payloads: Iterable[Mapping[str, Any]]) -> frozenset[Shape]:
+    """What identifies the commands, whether Discord describes them or we do.
+
+    Type, name and description of each command and option, with what an option requires and
+    offers. Left out is what Discord rewrites or adds: ids, versions, limits, permissions,
+    contexts. When *we* change one of those, the digest of what we sent last is another.
+    """
+    return frozenset((payload.get("type") or CHAT_INPUT, _shape(payload)) for payload in payloads)
+
+
+def _shape(payload: Mapping[str, Any]) -> Shape:
+    options = payload.get("options") or ()
+    choices = payload.get("choices") or ()
+    return (
+        payload["name"],
+        payload.get("description") or "",
+        bool(payload.get("required")),
+        tuple((choice["name"], choice["value"]) for choice in choices),
+        tuple((option["type"], _shape(option)) for option in options),
+    )
