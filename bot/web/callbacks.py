@@ -67,12 +67,10 @@ class CallbackRoute:
 
     def _verified(self, request: web.Request) -> tuple[int, int]:
         # The segments as they were sent: an escaped digit is another spelling of the number.
-        segments = request.rel_url.raw_path.split("/")
-        if len(segments) == 5:
-            job, attempt, mac = segments[2:]
-            verified = self.signer.verify(job, attempt, self.provider, mac)
-            if verified is not None:
-                return verified
+        job, attempt, mac = request.rel_url.raw_path.split("/")[-3:]
+        verified = self.signer.verify(job, attempt, self.provider, mac)
+        if verified is not None:
+            return verified
         raise _refused(request, "forged", web.HTTPNotFound())
 
     async def _read(self, request: web.Request) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Connections:
@@ -28,9 +29,6 @@ class Connections:
     def __call__(self) -> asyncio.Protocol:
         return _Connection(self._make(), self, self._unread_timeout_s)
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def admit(self, connection: _Connection, transport: asyncio.Transport) -> None:
         if len(self._open) >= self._limit:
             _, silent = self._open.popitem(last=False)
@@ -38,7 +36,7 @@ class Connections:
         self._open[connection] = transport
 
     def heard(self, connection: _Connection) -> None:
-        if connection in self._open:
+        with suppress(KeyError):  # it made room a moment ago
             self._open.move_to_end(connection)
 
     def dismiss(self, connection: _Connection) -> None:

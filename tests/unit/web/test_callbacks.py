@@ -263,10 +263,12 @@ async def test_a_flood_of_forgeries_is_shortened_and_genuine_ones_still_pass() -
         flood = [await code(FORGED["short"]) for _ in range(WEB_REFUSALS_BURST + 50)]
         assert flood == [404] * WEB_REFUSALS_BURST + [429] * 50
         assert await code(genuine()) == 204
+        at.inbox.failure = StoreUnavailable(cause="locked")
+        assert {await code(genuine()) for _ in range(WEB_REFUSALS_BURST)} == {503}
         at.clock.now_s += 1
         again = [await code(FORGED["short"]) for _ in range(30)]
         assert again.count(404) == WEB_REFUSALS_PER_S
-        assert at.inbox.calls == 1
+        assert at.inbox.calls == 1 + WEB_REFUSALS_BURST
 
 
 async def test_nothing_of_a_callback_is_logged(
