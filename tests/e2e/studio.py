@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.world import World, buttons, components, visible_text, whole_text
+from tests.e2e.world import World, buttons, components, visible_text
 
 Json = Any
-FINISHED_LABELS = {"Again", "Try again", "Delete"}
-"""Any of them stands only on a card whose job is over."""
+FINISHED_LABELS = {"Again", "Delete"}
+"""Either stands only on a card whose job is over; every such card has one."""
 
 
 @dataclass(slots=True)
@@ -74,6 +74,12 @@ class Studio:
         """Every task the provider has, oldest first."""
         return list((await self.world.get("provider/tasks"))["tasks"])
 
+    async def asked(self) -> Json:
+        """The `input` of the newest create."""
+        requests = (await self.world.get("provider/requests", since="0"))["requests"]
+        creates = [r for r in requests if r["path"].endswith("/generations")]
+        return creates[-1]["body"]["input"]
+
     async def pace(self, **facts: Json) -> None:
         await self.world.send("provider/tasks_pace", facts, method="PUT")
 
@@ -103,6 +109,3 @@ def says(text: str) -> Any:
 def gallery(card: Json) -> list[Json]:
     """The media of the card's gallery."""
     return [item for c in components(card) if c["type"] == 12 for item in c["items"]]
-
-
-__all__ = ["Studio", "gallery", "is_finished", "labels", "says", "visible_text", "whole_text"]

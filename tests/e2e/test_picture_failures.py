@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.studio import Studio, gallery, is_finished, labels, visible_text
-from tests.e2e.world import World
+from tests.e2e.studio import Studio, gallery, is_finished, labels
+from tests.e2e.world import World, visible_text
 
 CREATE_CODES = (
     "invalid_request",
