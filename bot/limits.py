@@ -109,6 +109,8 @@ OUTPUT_TOKENS_FLOOR = 256
 """A member who cannot hold even this much could not get a useful answer."""
 OUTPUT_TOKENS_STEP = 2_048
 """One extension of a running hold."""
+OUTPUT_TOKENS_NOTE = 512
+"""How much output a crash may leave out of the operator's loss (F-19): one small write each."""
 OUTPUT_TOKENS_MAX = 32_768
 """Where we end an answer whatever the member can pay: nobody reads further in Discord."""
 TOOL_ROUNDS_MAX = 4
@@ -249,7 +251,7 @@ JOB_STEPS_MAX = 32
 """Polls, downloads and deliveries at once; creates are counted apart."""
 JOB_LEASE_S = 30.0
 """How soon a restarted process takes a job over that the former one was moving."""
-JOB_SWEEP_S = 10.0
+JOB_SWEEP_S = 30.0
 """The engine knows when its jobs are due; this often it also looks for what it was not told of."""
 STORE_TROUBLE_DELAY_S = 1.0
 """Before the engine asks a database again that did not answer."""

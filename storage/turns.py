@@ -82,9 +82,22 @@ def begin(connection: Connection, *, turn: NewTurn, now_us: int) -> None:
             model=turn.model,
             question=turn.question,
             attachments=json.dumps(attachments),
+            cost_estimate_ucr=turn.cost_estimate_ucr,
             state=TurnState.PENDING,
             begun_us=now_us,
         )
+    )
+
+
+def note_cost(connection: Connection, *, reference: str, cost_estimate_ucr: int) -> None:
+    """Remember what a pending turn has cost by now, for a restart (F-19).
+
+    A note that comes too late, or for a turn that is not known, changes nothing.
+    """
+    connection.execute(
+        update(turns)
+        .where(turns.c.reference == reference, turns.c.state == TurnState.PENDING)
+        .values(cost_estimate_ucr=cost_estimate_ucr)
     )
 
 
@@ -135,7 +148,13 @@ def abandon(connection: Connection, *, reference: str, cause: Cause, now_us: int
 def open_turns(connection: Connection) -> tuple[OpenTurn, ...]:
     """What a former process left pending, oldest first; as many as it had running at once."""
     rows = connection.execute(
-        select(turns.c.reference, turns.c.channel_id, turns.c.author_id, turns.c.message_id)
+        select(
+            turns.c.reference,
+            turns.c.channel_id,
+            turns.c.author_id,
+            turns.c.message_id,
+            turns.c.cost_estimate_ucr,
+        )
         .where(turns.c.state == TurnState.PENDING)
         .order_by(turns.c.id)
     )
@@ -145,6 +164,7 @@ def open_turns(connection: Connection) -> tuple[OpenTurn, ...]:
             channel_id=row.channel_id,
             author_id=row.author_id,
             message_id=row.message_id,
+            cost_estimate_ucr=row.cost_estimate_ucr or 0,
         )
         for row in rows
     )

@@ -161,7 +161,10 @@ class PastTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTurn:
-    """A turn about to be asked; `reference` is the Discord message's or interaction's own key."""
+    """A turn about to be asked; `reference` is the Discord message's or interaction's own key.
+
+    `cost_estimate_ucr` is what the provider takes for reading it, before any answer.
+    """
 
     reference: str
     channel_id: int
@@ -171,16 +174,22 @@ class NewTurn:
     model: str
     question: str
     attachments: tuple[StoredAttachment, ...]
+    cost_estimate_ucr: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTurn:
-    """A turn that a former process left pending; `message_id` is its answer so far, if any."""
+    """A turn that a former process left pending; `message_id` is its answer so far, if any.
+
+    `cost_estimate_ucr` is what that has cost the provider as far as it was noted; 0 for a turn of
+    a release that noted nothing.
+    """
 
     reference: str
     channel_id: int
     author_id: int
     message_id: int | None
+    cost_estimate_ucr: int = 0
 
 
 # --- Jobs: pictures and videos -------------------------------------------------------------------

@@ -16,7 +16,7 @@ from bot.chat.turn import Read
 from bot.clock import Clock
 from bot.limits import SETTLE_DELAYS_S
 from bot.text.money import credits_text
-from storage import ledger
+from storage import ledger, turns
 from storage.database import Store
 from storage.errors import StorageError, StoreUnavailable
 from storage.types import Allowance, Cause, Hold, Settlement
@@ -33,6 +33,13 @@ class Failure:
     error: Exception
     cause: Cause
     loss_ucr: int
+
+
+def _unpaid(end: Read | Failure, error: StorageError) -> Failure:
+    """The end of a turn whose member was told *not charged*, because it could not be booked."""
+    if isinstance(end, Failure):
+        return end
+    return Failure(error=error, cause=Cause.INTERRUPTED, loss_ucr=end.cost_ucr)
 
 
 class Bookkeeper:
@@ -69,6 +76,12 @@ class Bookkeeper:
             now_us=self._clock.now_us(),
         )
 
+    async def note_cost(self, reference: str, cost_ucr: int) -> None:
+        """Keep what a running turn has cost so far, in case this process does not end it."""
+        await self._database.transact(
+            turns.note_cost, reference=reference, cost_estimate_ucr=cost_ucr
+        )
+
     async def end(self, question: Question, answer: str, end: Read | Failure) -> Settlement:
         """Settle or void, in one transaction, tried again while the database is away.
 
@@ -78,12 +91,7 @@ class Bookkeeper:
         try:
             return await self._insist(question, answer, end)
         except StorageError as error:
-            cause, loss_ucr = Cause.INTERRUPTED, 0
-            if isinstance(end, Failure):
-                cause, loss_ucr = end.cause, end.loss_ucr
-            self._unwritten[question.reference] = Failure(
-                error=error, cause=cause, loss_ucr=loss_ucr
-            )
+            self._unwritten[question.reference] = _unpaid(end, error)
             _log.exception("turn_not_booked", fault="F-110", reference=question.reference)
             raise
 

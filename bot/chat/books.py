@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import ChatModel
-from bot.catalogue.pricing import hold_ucr
+from bot.catalogue.pricing import formula_ucr, hold_ucr
 from bot.chat.ports import Question
 from bot.chat.prompt import Prompt, build, stored, turn_tokens, window_tokens_max
 from bot.limits import HISTORY_TURNS_MAX, OUTPUT_TOKENS_FLOOR, OUTPUT_TOKENS_HELD
@@ -16,10 +16,14 @@ from storage.types import Allowance, Cause, Hold, NewTurn, OpenTurn, Settlement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A turn that may now be asked: its prompt, and the credits reserved for it."""
+    """A turn that may now be asked: its prompt, and the credits reserved for it.
+
+    `cost_estimate_ucr` is what a crash right now would book as the operator's loss.
+    """
 
     prompt: Prompt
     hold: Hold
+    cost_estimate_ucr: int
 
 
 def open_turn(
@@ -58,6 +62,7 @@ def open_turn(
         allowance=allowance,
         now_us=now_us,
     )
+    cost_estimate_ucr = formula_ucr(model, input_tokens=prompt.tokens, output_tokens=0)
     turn = NewTurn(
         reference=question.reference,
         channel_id=question.channel_id,
@@ -67,9 +72,10 @@ def open_turn(
         model=model.id,
         question=question.text,
         attachments=stored(question.attachments),
+        cost_estimate_ucr=cost_estimate_ucr,
     )
     turns.begin(connection, turn=turn, now_us=now_us)
-    return Opened(prompt=prompt, hold=hold)
+    return Opened(prompt=prompt, hold=hold, cost_estimate_ucr=cost_estimate_ucr)
 
 
 def settle_turn(
@@ -116,14 +122,14 @@ def void_turn(
 
 
 def recover_turns(connection: Connection, *, now_us: int) -> tuple[OpenTurn, ...]:
-    """End what a former process left open, uncharged (F-19)."""
+    """End what a former process left open, uncharged; what it cost is our loss (F-19, I-10)."""
     left = turns.open_turns(connection)
     for turn in left:
         void_turn(
             connection,
             reference=turn.reference,
             cause=Cause.INTERRUPTED,
-            loss_ucr=0,
+            loss_ucr=turn.cost_estimate_ucr,
             now_us=now_us,
         )
     return left

@@ -9,11 +9,13 @@ from typing import Protocol
 import structlog
 
 from bot.catalogue.catalogue import Catalogue, ChatModel
+from bot.catalogue.pricing import formula_ucr
 from bot.chat.bookkeeper import Bookkeeper, Failure
 from bot.chat.books import recover_turns
 from bot.chat.checks import check_question, cleaned
 from bot.chat.hold import GrowingHold
 from bot.chat.meter import Meter
+from bot.chat.notes import CostNotes
 from bot.chat.ports import (
     AnswerSink,
     ChannelReader,
@@ -39,6 +41,7 @@ from bot.errors import (
     Unexpected,
 )
 from bot.limits import (
+    OUTPUT_TOKENS_NOTE,
     OUTPUT_TOKENS_STEP,
     SHUTDOWN_TELL_S,
     SHUTDOWN_WAIT_S,
@@ -156,7 +159,8 @@ class ChatService:
         """At boot: void what a former process left open; the turns whose members to tell."""
         left = await self._database.transact(recover_turns, now_us=self._clock.now_us())
         if left:
-            _log.warning("turns_recovered", fault="F-19", count=len(left))
+            loss_ucr = sum(turn.cost_estimate_ucr for turn in left)
+            _log.warning("turns_recovered", fault="F-19", count=len(left), loss_ucr=loss_ucr)
         return left
 
     async def close(self) -> None:
@@ -194,6 +198,11 @@ class ChatService:
             step_ucr=meter.price_ucr(output_tokens=OUTPUT_TOKENS_STEP),
             extend=lambda amount_ucr: self._bookkeeper.extend(question.reference, amount_ucr),
         )
+        notes = CostNotes(
+            noted_ucr=opened.cost_estimate_ucr,
+            step_ucr=formula_ucr(model, input_tokens=0, output_tokens=OUTPUT_TOKENS_NOTE),
+            write=lambda cost_ucr: self._bookkeeper.note_cost(question.reference, cost_ucr),
+        )
         context = ToolContext(
             now_us=self._clock.now_us,
             credits=lambda: self._bookkeeper.credits_of(question.author_id),
@@ -205,6 +214,7 @@ class ChatService:
             provider=provider,
             hold=hold,
             meter=meter,
+            notes=notes,
             sink=sink,
             tool_context=context,
         )
@@ -212,6 +222,7 @@ class ChatService:
         running.reading = asyncio.create_task(turn.read())
         end = await self._end_of(running.reading, turn, question.reference)
         await hold.settled()
+        await notes.settled()
         final = await self._book(question, turn, end, model)
         try:
             await sink.finish(final)

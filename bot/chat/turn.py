@@ -14,6 +14,7 @@ from bot.chat import tools
 from bot.chat.books import Opened
 from bot.chat.hold import GrowingHold
 from bot.chat.meter import Meter
+from bot.chat.notes import CostNotes
 from bot.chat.ports import AnswerSink, Draft, Ending, Phase
 from bot.chat.prompt import item_tokens, search_note
 from bot.chat.surrogates import split_off
@@ -41,10 +42,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """How reading ended: what the member owes for it, before the hold caps it."""
+    """How reading ended: what the member owes for it, before the hold caps it.
+
+    `cost_ucr` is what the provider took for it.
+    """
 
     ending: Ending
     charge_ucr: int
+    cost_ucr: int
     cause: Cause
 
 
@@ -59,6 +64,7 @@ class Turn:
         provider: ChatProvider,
         hold: GrowingHold,
         meter: Meter,
+        notes: CostNotes,
         sink: AnswerSink,
         tool_context: tools.ToolContext,
     ) -> None:
@@ -68,6 +74,7 @@ class Turn:
         self._provider = provider
         self._hold = hold
         self._meter = meter
+        self._notes = notes
         self._sink = sink
         self._tool_context = tool_context
         self._rounds: tuple[ToolRound, ...] = ()
@@ -176,6 +183,7 @@ class Turn:
 
     async def _must_end(self) -> Ending | None:
         """I-9 without a limit on the wire: our own cut-off (reliability.md 1.7, S-12)."""
+        self._notes.note(self._meter.provider_ucr())
         if not await self._hold.carries(self._meter.charge_ucr(), grow=not self.stopped):
             return Ending.CREDITS
         return Ending.LENGTH if self._meter.output_tokens >= OUTPUT_TOKENS_MAX else None
@@ -235,6 +243,7 @@ class Turn:
         if not await self._hold.reserve(self._meter.charge_ucr() + more_ucr):
             return False
         self._meter.begin_request(tokens)
+        self._notes.note(self._meter.provider_ucr())
         return True
 
     # --- the end ----------------------------------------------------------------------------
@@ -247,6 +256,7 @@ class Turn:
         return Read(
             ending=Ending.STOPPED if self.stopped else ending,
             charge_ucr=self._meter.charge_ucr(),
+            cost_ucr=self._meter.provider_ucr(),
             cause=Cause.ANSWERED,
         )
 
@@ -262,6 +272,7 @@ class Turn:
         return Read(
             ending=Ending.STOPPED if self.stopped else ending,
             charge_ucr=min(needed_ucr, self._hold.amount_ucr),
+            cost_ucr=self._meter.provider_ucr(),
             cause=Cause.HOLD_EXHAUSTED,
         )
 

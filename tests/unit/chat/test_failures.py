@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
@@ -35,7 +36,7 @@ from storage.database import Connection
 from storage.errors import StoreUnavailable
 from storage.inline import InlineDatabase
 from storage.types import Cause
-from tests.unit.chat.world import NewWorld, ScriptedProvider, World, called, done, said
+from tests.unit.chat.world import NewWorld, Script, ScriptedProvider, World, called, done, said
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,8 +69,8 @@ def by_name(value: object) -> str:
 
 
 async def cause_of_hold(world: World) -> str:
-    """Why the only hold ended, as booked."""
-    sql = "SELECT cause FROM holds"
+    """Why the first hold ended, as booked."""
+    sql = "SELECT cause FROM holds ORDER BY id LIMIT 1"
     return str(await world.database.read(lambda c: c.exec_driver_sql(sql).scalar_one()))
 
 
@@ -266,6 +267,54 @@ async def test_what_could_not_be_booked_is_given_back_later(moody: World) -> Non
     assert await moody.spent_ucr() == 500_000
     assert [turn.answer for turn in await moody.remembered()] == ["second"]
     assert await moody.is_sound()
+    await moody.database.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "loss_ucr", "cause"),
+    [
+        ([*said("ok"), done("0.08")], 80_000, Cause.INTERRUPTED),
+        (
+            [*said("I"), done("0.5", reason=FinishReason.CONTENT_FILTER)],
+            500_000,
+            Cause.PROVIDER_REFUSED,
+        ),
+        ([*said(" "), done("0.3")], 300_000, Cause.PROVIDER_ERROR),
+        ([RateLimited(provider=NAME)], 0, Cause.PROVIDER_ERROR),
+    ],
+    ids=["finished", "refused", "empty", "never begun"],
+)
+async def test_what_was_booked_late_is_the_operators_loss(
+    moody: World, script: Script, loss_ucr: int, cause: Cause
+) -> None:
+    """I-10: the provider has taken its price, whatever our disk did (F-110)."""
+    assert isinstance(moody.database, MoodyDatabase)
+    moody.catalogue = replace(moody.catalogue, multiplier_ppm=2_000_000)
+    moody.service = moody.new_service()
+    moody.provider.scripts = [script, [*said("second"), done("0.1")]]
+    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S) + 1
+    await moody.ask()
+    assert await moody.loss_ucr() == 0
+    await moody.ask("Next?")
+    assert await moody.loss_ucr() == loss_ucr
+    assert await cause_of_hold(moody) == cause
+    assert await moody.spent_ucr() == 200_000
+    await moody.database.close()
+
+
+async def test_a_cut_answer_booked_late_loses_its_estimate(moody: World) -> None:
+    """We ended it, so nobody has told its price: our estimate is what it cost."""
+    assert isinstance(moody.database, MoodyDatabase)
+    moody.allowance_ucr = 3_000_000
+    moody.service = moody.new_service()
+    moody.provider.scripts = [said("word " * 2_000), [*said("second"), done("0.1")]]
+    # Refused, too: a note of the cost, and the extension, which is why we end the answer.
+    moody.database.after, moody.database.refusals = 1, 2 + len(SETTLE_DELAYS_S) + 1
+    final = await moody.ask()
+    assert isinstance(final.error, StoreUnavailable)
+    await moody.ask("Next?")
+    assert await moody.loss_ucr() > 2_000 * 1_800
+    assert await moody.spent_ucr() == 100_000
     await moody.database.close()
 
 

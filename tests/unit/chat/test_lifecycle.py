@@ -11,10 +11,25 @@ from bot import limits
 from bot.chat import service as service_module
 from bot.chat.ports import Ending
 from bot.chat.surrogates import mended, split_off
-from bot.errors import Restarting
+from bot.errors import Restarting, StreamCut
+from bot.limits import OUTPUT_TOKENS_NOTE
 from storage.errors import Duplicate
-from storage.types import OpenTurn
-from tests.unit.chat.world import MIRA, STUDIO, NewWorld, RecordingSink, World, done, said
+from storage.types import Cause, OpenTurn
+from tests.unit.chat.test_failures import cause_of_hold
+from tests.unit.chat.world import (
+    MIRA,
+    PATIENCE_S,
+    STUDIO,
+    NewWorld,
+    RecordingSink,
+    World,
+    called,
+    done,
+    said,
+)
+
+GPT_OUTPUT_UCR = 1_800
+"""GPT-5.4's price of one token of output."""
 
 
 @pytest.mark.parametrize("step", range(6))
@@ -50,10 +65,18 @@ async def test_a_killed_process_charges_nothing(new_world: NewWorld) -> None:
     assert (await world.balance()).held_ucr > 0
 
     reborn = world.new_service()
-    left = await reborn.recover()
-    assert left == (OpenTurn(reference="m:1", channel_id=STUDIO, author_id=MIRA, message_id=777),)
+    (left,) = await reborn.recover()
+    assert left == OpenTurn(
+        reference="m:1",
+        channel_id=STUDIO,
+        author_id=MIRA,
+        message_id=777,
+        cost_estimate_ucr=left.cost_estimate_ucr,
+    )
     assert await reborn.recover() == ()
     assert await world.spent_ucr() == 0
+    assert await world.loss_ucr() == left.cost_estimate_ucr > 0
+    assert await cause_of_hold(world) == Cause.INTERRUPTED
     assert await world.remembered() == ()
     with pytest.raises(Duplicate):
         await reborn.reply(world.question(reference="m:1"), RecordingSink())
@@ -62,6 +85,41 @@ async def test_a_killed_process_charges_nothing(new_world: NewWorld) -> None:
     assert after.final.text == "whole"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def _loss_of_killed(world: World) -> int:
+    """What is booked when the process dies where the provider's script waits.
+
+    Whatever was to be noted was begun before that, and an inline database writes at once.
+    """
+    task = world.start(world.question(), RecordingSink())
+    async with asyncio.timeout(PATIENCE_S):
+        await world.provider.reached.wait()
+    await world.new_service().recover()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await world.spent_ucr() == 0
+    return await world.loss_ucr()
+
+
+@pytest.mark.parametrize("pages", [0, 1, 5, 36])
+async def test_a_killed_answer_is_the_operators_loss_like_a_cut_one(
+    new_world: NewWorld, pages: int
+) -> None:
+    """F-19, I-10: by the same estimate, to within one note, however long the answer was."""
+    words = said(*["word " * 200] * pages)
+    killed = await _loss_of_killed(new_world([*words, asyncio.Event()], credits_a_day=40))
+    world = new_world([*words, StreamCut(provider="aivideo")], credits_a_day=40)
+    await world.ask()
+    note_ucr = OUTPUT_TOKENS_NOTE * GPT_OUTPUT_UCR
+    assert 0 < killed <= await world.loss_ucr() < killed + note_ucr
+
+
+async def test_a_killed_second_request_has_cost_the_first_one_too(new_world: NewWorld) -> None:
+    """The price that the provider reported before its tools were run is known after a crash."""
+    first = [*said("Let me see."), done("3", calls=(called("get_time"),))]
+    world = new_world(first, [asyncio.Event()])
+    assert 3_000_000 < await _loss_of_killed(world) < 4_000_000
 
 
 async def test_closing_lets_answers_end(new_world: NewWorld) -> None:

@@ -35,6 +35,7 @@ def _turn(reference: str) -> NewTurn:
         model="gpt-5-4",
         question="why?",
         attachments=(StoredAttachment(filename="a.png", content_type="image/png"),),
+        cost_estimate_ucr=9,
     )
 
 

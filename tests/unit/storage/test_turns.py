@@ -34,6 +34,7 @@ class Channel:
             model="gpt-5-4",
             question=f"question {reference}",
             attachments=(PICTURE,),
+            cost_estimate_ucr=50,
         )
         self.database.run(turns.begin, turn=turn, now_us=self.now_us)
 
@@ -46,6 +47,9 @@ class Channel:
             tokens=tokens,
             now_us=self.now_us,
         )
+
+    def note_cost(self, reference: str, cost_ucr: int) -> None:
+        self.database.run(turns.note_cost, reference=reference, cost_estimate_ucr=cost_ucr)
 
     def abandon(self, reference: str) -> None:
         self.database.run(
@@ -193,9 +197,50 @@ def test_open_turns_say_where_their_answer_appears(channel: Channel) -> None:
     channel.finish("b")
     channel.database.run(turns.show_at, reference="c", message_id=77)
     assert channel.database.view(turns.open_turns) == (
-        OpenTurn(reference="a", channel_id=GENERAL, author_id=4, message_id=None),
-        OpenTurn(reference="c", channel_id=GENERAL, author_id=4, message_id=77),
+        OpenTurn(
+            reference="a",
+            channel_id=GENERAL,
+            author_id=4,
+            message_id=None,
+            cost_estimate_ucr=50,
+        ),
+        OpenTurn(
+            reference="c",
+            channel_id=GENERAL,
+            author_id=4,
+            message_id=77,
+            cost_estimate_ucr=50,
+        ),
     )
+
+
+def test_the_newest_note_of_a_turns_cost_counts(channel: Channel) -> None:
+    """F-19: what a restart books as the loss; of this turn alone."""
+    for reference in "ab":
+        channel.begin(reference)
+    for cost_ucr in (90, 70):
+        channel.note_cost("a", cost_ucr)
+    open_turns = channel.database.view(turns.open_turns)
+    assert [turn.cost_estimate_ucr for turn in open_turns] == [70, 50]
+
+
+def test_a_note_that_comes_too_late_changes_nothing(channel: Channel) -> None:
+    """The turn was booked meanwhile, or never begun."""
+    channel.begin("a")
+    channel.finish("a")
+    before = channel.raw()
+    channel.note_cost("a", 90)
+    channel.note_cost("b", 90)
+    assert channel.raw() == before
+
+
+def test_a_turn_of_a_release_without_notes_has_cost_nothing_known(channel: Channel) -> None:
+    """Its column is empty."""
+    channel.begin("a")
+    channel.database.run(
+        lambda c: c.exec_driver_sql("UPDATE turns SET cost_estimate_ucr = NULL").close()
+    )
+    assert channel.database.view(turns.open_turns)[0].cost_estimate_ucr == 0
 
 
 def test_forgetting_erases_the_texts(channel: Channel) -> None:
