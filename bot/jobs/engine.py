@@ -120,6 +120,9 @@ class Engine:
             except StorageError as error:
                 _log.warning("engine_waits", fault="F-110", error=type(error).__name__)
                 pause_s = STORE_TROUBLE_DELAY_S
+            except Exception:  # noqa: BLE001 - a mover that stops is the worst mistake of all.
+                _log.exception("engine_broke")
+                pause_s = STORE_TROUBLE_DELAY_S
             await self._rest(pause_s)
 
     async def _claim(self) -> tuple[Job, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -28,14 +28,10 @@ from bot.providers.base import (
 )
 from storage.database import Connection, Store
 from storage.types import JobKind, JobStatus, Sink
-from tests.unit.jobs.virtual import LoopClock
+from tests.unit.jobs.virtual import Crash, LoopClock
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Crash(BaseException):
-    """The process is gone: nothing may catch it, nothing may follow it."""
 
 
 class Fuse:
@@ -48,14 +44,20 @@ class Fuse:
 
     def point(self) -> None:
         """Pass a point. Raises `Crash` at the chosen one and ever after."""
-        if self.burnt or self.passed == self.at:
+        self.check()
+        if self.passed == self.at:
             self.burnt = True
             raise Crash
         self.passed += 1
 
+    def check(self) -> None:
+        """Let nobody act whose process is gone."""
+        if self.burnt:
+            raise Crash
+
 
 class FusedStore:
-    """A `Store` whose process can end before and after each transaction."""
+    """A `Store` whose process can end after each transaction; what is before one is after another."""
 
     def __init__(self, inner: Store, fuse: Fuse) -> None:
         self._inner = inner
@@ -66,7 +68,7 @@ class FusedStore:
     async def transact(
         self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        self._fuse.point()
+        self._fuse.check()
         await asyncio.sleep(0)  # others may come between a read and its transaction
         if self.failures:
             raise self.failures.pop(0)
@@ -77,7 +79,7 @@ class FusedStore:
     async def read(
         self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        self._fuse.point()
+        self._fuse.check()
         await asyncio.sleep(0)
         return await self._inner.read(body, *args, **kwargs)
 
@@ -104,10 +106,6 @@ class Task:
     credits: Decimal | None = None
 
 
-Answer = Callable[[Task], CreateVerdict]
-Plan = Awaitable[CreateVerdict] | CreateVerdict | Callable[["FakeProvider", Task], CreateVerdict]
-
-
 def made(provider: FakeProvider, task: Task) -> CreateVerdict:
     """The task exists and its name is told."""
     provider.tasks[task.id] = task
@@ -124,6 +122,11 @@ def nothing(provider: FakeProvider, task: Task) -> CreateVerdict:
     """No task, and no answer either: from outside the same as `lost`."""
     del provider, task
     return Unknown(cause=UnknownCause.NO_ANSWER)
+
+
+def unshaped(task: Task) -> None:
+    """A task as it comes."""
+    del task
 
 
 class FakeProvider:
@@ -143,12 +146,13 @@ class FakeProvider:
         self.hold: asyncio.Event | None = None
         """While set and not rung, creates made their task and hang."""
         self.task_takes_s: float | None = 20.0
-        self.shape: Callable[[Task], None] = lambda task: None
+        self.shape: Callable[[Task], None] = unshaped
         """Changes a new task: its failure, its results, its price."""
         self.get_errors: list[ProviderError] = []
         self.states: list[TaskState] = []
         """Answers to the next reads, in place of the truth."""
         self.film = b"film" * 100
+        self.on_created: Callable[[Task], None] = unshaped
 
     async def create(
         self,
@@ -158,7 +162,7 @@ class FakeProvider:
         fetch_image: FetchImage | None = None,
     ) -> CreateVerdict:
         del fetch_image
-        self.fuse.point()
+        self.fuse.check()
         self.creates.append(request)
         self.callback_urls.append(callback_url)
         self.in_flight += 1
@@ -178,6 +182,8 @@ class FakeProvider:
             self.shape(task)
             plan = self.plans.pop(0) if self.plans else made
             verdict = plan(self, task)
+            if task.id in self.tasks:
+                self.on_created(task)
             self.fuse.point()
             if self.hold is not None:
                 await self.hold.wait()
@@ -188,10 +194,10 @@ class FakeProvider:
             self.in_flight -= 1
 
     async def get(self, task_id: str) -> TaskState:
-        self.fuse.point()
+        self.fuse.check()
         self.gets.append((task_id, self._clock.now_us()))
         await asyncio.sleep(0.05)
-        self.fuse.point()
+        self.fuse.check()
         if self.get_errors:
             raise self.get_errors.pop(0)
         if self.states:
@@ -223,7 +229,7 @@ class FakeProvider:
 
     @asynccontextmanager
     async def content(self, task_id: str) -> AsyncIterator[Content]:
-        self.fuse.point()
+        self.fuse.check()
         assert task_id in self.tasks
 
         async def chunks() -> AsyncIterator[bytes]:
@@ -238,7 +244,7 @@ class FakeProvider:
         return self
 
 
-# --- Files -------------------------------------------------------------------------------------------
+# --- Files ---------------------------------------------------------------------------------------
 
 
 class FakeFiles:
@@ -254,15 +260,16 @@ class FakeFiles:
         """Raised by every fetch."""
 
     async def secure(self, url: str, *, kind: JobKind) -> Fetched:
-        self.fuse.point()
+        self.fuse.check()
         self.fetched.append(url)
         await asyncio.sleep(0.2)
         if self.errors.get(url):
             raise self.errors[url].pop(0)
         if self.error is not None:
             raise self.error
+        kept = self._keep(url.encode(), kind)
         self.fuse.point()
-        return self._keep(url.encode(), kind)
+        return kept
 
     async def keep(self, chunks: AsyncIterator[bytes], *, kind: JobKind) -> Fetched:
         self.fetched.append("/content")
@@ -297,7 +304,7 @@ def unavailable() -> ResultUnavailable:
     return ResultUnavailable("gone")
 
 
-# --- Discord -----------------------------------------------------------------------------------------
+# --- Discord -------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True, kw_only=True)
@@ -327,7 +334,7 @@ class FakeDelivery:
         return 10_000 + card.job.id
 
     async def deliver(self, card: Card) -> Delivered:
-        self.fuse.point()
+        self.fuse.check()
         await asyncio.sleep(0.1)
         if self.troubles:
             raise self.troubles.pop(0)

@@ -14,6 +14,10 @@ EPOCH_US = 1_763_640_000_000_000
 """2025-11-20 12:00 UTC: where every world begins."""
 
 
+class Crash(BaseException):
+    """The process is gone: nothing may catch it, nothing may follow it."""
+
+
 class _Selector(selectors.BaseSelector):
     """Never blocks: waiting moves the clock instead. No sockets, no threads."""
 
@@ -47,10 +51,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual = _Selector()
         super().__init__(self._virtual)
         self.lost: list[Mapping[str, Any]] = []
-        self.set_exception_handler(lambda _loop, context: self.lost.append(context))
+        self.set_exception_handler(self._note)
+
+    def _note(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not _is_crash(context.get("exception")):
+            self.lost.append(context)
 
     def time(self) -> float:
         return self._virtual.now_s
+
+
+def _is_crash(error: BaseException | None) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_crash, error.exceptions))
+    return isinstance(error, Crash)
 
 
 class LoopClock:

@@ -37,6 +37,7 @@ TOM = 102
 SAM = 103
 STUDIO = 9_001
 GUILD = 77
+CATALOGUE: Catalogue = load(None)
 PICTURE_UCR = 2_400_000
 """`gpt-image-2` in 1k."""
 PUBLIC_URL = "https://bot.example"
@@ -59,7 +60,7 @@ class World:
     def __init__(self, *, public: bool = True, seed: int = 7) -> None:
         self.clock = LoopClock()
         self.inner = InlineDatabase()
-        self.catalogue: Catalogue = load(None)
+        self.catalogue = CATALOGUE
         self.allowance = Allowance(amount_ucr=1_000 * UCR_PER_CREDIT)
         self.provider = FakeProvider(self.clock)
         self.files = FakeFiles()
@@ -68,6 +69,11 @@ class World:
         self.rng = random.Random(seed)
         self.public = public
         self.boots = 0
+        self.is_up = False
+        self.calls_back = False
+        """Whether the provider reports ends by itself, up to three times, while we are up."""
+        self._senders: set[asyncio.Task[None]] = set()
+        self.provider.on_created = self._created
         self.fuse = Fuse()
         self.database = FusedStore(self.inner, self.fuse)
         self._orders = 0
@@ -120,13 +126,16 @@ class World:
         if self.boots or fuse is not None:
             self.build(fuse)
         self.boots += 1
+        self.is_up = True
         await self.engine.start()
 
     async def crash(self) -> None:
         """The process is gone at this very moment: nothing of it has any further effect."""
         self.fuse.burnt = True
+        self.is_up = False
         own = asyncio.current_task()
-        left = [task for task in asyncio.all_tasks() if task is not own]
+        outside = {own, *self._senders}
+        left = [task for task in asyncio.all_tasks() if task not in outside]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -135,6 +144,12 @@ class World:
         """End in order, as SIGTERM does."""
         self.service.close()
         await self.engine.close()
+        self.is_up = False
+
+    def end_of_the_world(self) -> None:
+        """Nobody is left to call back."""
+        for sender in self._senders:
+            sender.cancel()
 
     def callback_url(self, job_id: int, attempt: int) -> str | None:
         return f"{PUBLIC_URL}/{job_id}/{attempt}" if self.public else None
@@ -161,6 +176,25 @@ class World:
 
     # --- The provider calls ---------------------------------------------------------------------
 
+    def _created(self, task: Task) -> None:
+        if self.calls_back and task.callback_url is not None and task.ends_us is not None:
+            sender = asyncio.ensure_future(self._send(task, task.callback_url, task.ends_us))
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
+
+    async def _send(self, task: Task, url: str, ends_us: int) -> None:
+        """At the end, three minutes later, ten minutes later (providers.md 1.4)."""
+        _base, job_id, attempt = url.rsplit("/", 2)
+        await self.clock.sleep((ends_us - self.clock.now_us()) / 1_000_000)
+        for delay_s in (0, 180, 600):
+            await self.clock.sleep(delay_s)
+            if self.is_up:
+                job = self.inner.view(jobs.get, job_id=int(job_id))
+                assert job is not None
+                body = {"id": task.id, "status": "failed" if task.failure else "completed"}
+                await self.call_back(job, body=body, attempt=int(attempt))
+                return
+
     async def call_back(
         self, job: Job, *, body: dict[str, Any] | str | None = None, attempt: int | None = None
     ) -> bool:
@@ -181,13 +215,15 @@ class World:
 
     def task_of(self, job: Job) -> Task:
         """The provider's task for a job, by the address it was given."""
-        found = [
+        (found,) = self.tasks_of(job)
+        return found
+
+    def tasks_of(self, job: Job) -> list[Task]:
+        return [
             task
             for task in self.provider.tasks.values()
             if task.callback_url is not None and f"/{job.id}/" in task.callback_url
         ]
-        assert len(found) == 1, found
-        return found[0]
 
     # --- Looking --------------------------------------------------------------------------------
 
@@ -205,12 +241,13 @@ class World:
 
     async def until(self, true: Callable[[], bool], *, within_s: float = DAY_S) -> None:
         """Let time pass until something holds."""
-        ends_s = self.clock.monotonic_s() + within_s
+        began_s = self.clock.monotonic_s()
         while not true():
-            assert self.clock.monotonic_s() < ends_s, [
+            waited_s = self.clock.monotonic_s() - began_s
+            assert waited_s < within_s, [
                 (job.status, job.outcome, job.failure) for job in self.all_jobs()
             ]
-            await self.clock.sleep(0.25)
+            await self.clock.sleep(0.25 + waited_s / 20)
 
     async def until_status(self, job: Job, *statuses: JobStatus, within_s: float = DAY_S) -> Job:
         await self.until(lambda: self.fresh(job).status in statuses, within_s=within_s)
