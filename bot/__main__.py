@@ -27,9 +27,10 @@ from bot.errors import (
 from bot.limits import HEALTH_TIMEOUT_S
 from bot.settings import Settings
 from bot.text import console
-from storage import ledger
+from storage import ledger, readonly
 from storage.database import Database, sqlite_path
 from storage.errors import StoreCorrupt, StoreInUse, StoreUnavailable
+from storage.readonly import OlderSchema
 
 EXIT_UNSOUND = 1
 EXIT_UNAVAILABLE = 69
@@ -45,6 +46,7 @@ _FAILURES: tuple[tuple[type[Exception], int, Callable[[Any], str]], ...] = (
     (StoreCorrupt, EXIT_IO, console.store_corrupt),
     (StoreUnavailable, EXIT_IO, console.store_unavailable),
     (StoreInUse, EXIT_ALREADY_RUNNING, console.store_in_use),
+    (OlderSchema, EXIT_IO, lambda error: console.older_schema(str(error.path))),
 )
 """What each failure means for the shell and in words; anything else is a bug and shows itself."""
 
@@ -110,13 +112,14 @@ def _migrate() -> int:
 
 
 def _audit() -> int:
+    """Look at the books as they stand, also beside the bot that keeps them."""
     chosen = settings.load(needs_keys=False)
     _configure_log(chosen, quiet=True)
     path = sqlite_path(chosen.database_url)
     if not any(path.parent.glob(f"{path.name}*")):
         print(console.store_missing(str(path)), file=sys.stderr)  # noqa: T201 - as above.
         return EXIT_IO
-    broken = asyncio.run(_with_database(chosen, lambda database: database.read(ledger.audit)))
+    broken = readonly.view(chosen.database_url, ledger.audit)
     _say(console.audit_report(broken))
     return EXIT_UNSOUND if broken else 0
 
@@ -139,7 +142,10 @@ _VERBS: dict[str, tuple[Callable[[], int], str]] = {
     "run": (_run, "be in Discord until stopped"),
     "check": (_check, "read settings, catalogue and database, and say what run would do"),
     "migrate": (_migrate, "bring the database to this version's schema"),
-    "audit": (_audit, "check the books; exit code 1 when they are not sound"),
+    "audit": (
+        _audit,
+        "check the books, also while the bot runs; exit code 1 if unsound",
+    ),
     "health": (_health, "ask the running bot whether it is alive"),
 }
 

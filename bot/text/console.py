@@ -45,6 +45,10 @@ def store_missing(path: str) -> str:
     return f"There is no database at {path}."
 
 
+def older_schema(path: str) -> str:
+    return f"The database {path} is of an older version: `run` or `migrate` brings it to this one."
+
+
 def store_unavailable(error: StoreUnavailable) -> str:
     return f"The database cannot be opened or written: {error.cause}."
 

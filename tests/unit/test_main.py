@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from storage import preferences
+from storage.database import Database
 from storage.locks import FileLock
 
 ROOT = Path(__file__).parents[2]
@@ -155,12 +158,41 @@ def held(migrated: Shell) -> Iterator[Shell]:
     lock.release()
 
 
-@pytest.mark.parametrize("verb", ["run", "check", "migrate", "audit"])
+@pytest.mark.parametrize("verb", ["run", "check", "migrate"])
 def test_a_second_process_ends_with_75_and_names_the_first(held: Shell, verb: str) -> None:
     """S-8, F-119: before it talks to Discord."""
     done = held.run_with_keys(verb)
     assert done.returncode == 75
     assert f"process {os.getpid()}" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+async def test_audit_works_beside_the_running_bot(migrated: Shell) -> None:
+    """`docker exec` reaches a container whose bot holds the database and writes on."""
+    database = await Database.open(f"sqlite+aiosqlite:///{migrated.database}")
+    try:
+        auditing = asyncio.create_task(asyncio.to_thread(migrated.run, "audit"))
+        written = 0
+        while not auditing.done():
+            await database.transact(preferences.put, key="a", value=str(written), now_us=1)
+            written += 1
+        done = await auditing
+        await database.transact(preferences.put, key="a", value="not fenced", now_us=1)
+    finally:
+        await database.close()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "sound" in done.stdout
+    assert written
+
+
+def test_audit_of_an_older_database_asks_for_its_migration(migrated: Shell) -> None:
+    """It may not change what it looks at."""
+    with sqlite3.connect(migrated.database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    done = migrated.run("audit")
+    assert done.returncode == 74
+    assert "migrate" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
