@@ -31,6 +31,12 @@ def final_pages(final: FinalAnswer, *, reference: str, demo: bool = False) -> li
     return [*body, *_packed(tail)]
 
 
+def with_note(body: list[str], note: str) -> list[str]:
+    """Pages with one line more under the last, or in a page of its own where it finds no room."""
+    joined = f"{body[-1]}\n{note}" if body else note
+    return [*body[:-1], joined] if width(joined) <= MESSAGE_CHARS_MAX else [*body, note]
+
+
 def _tail(final: FinalAnswer, *, reference: str, demo: bool) -> list[str]:
     lines = sources_lines(link for link in map(_link, _shown(final.sources)) if link)
     if final.ending is Ending.FAILED:

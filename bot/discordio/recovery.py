@@ -33,20 +33,19 @@ async def tell(client: discord.Client, turn: OpenTurn) -> None:
             await _reply(channel, turn, notice, to_id=int(id_text))
         return
     answer = await channel.fetch_message(turn.message_id)
-    closed = _closed(answer.content, notice)
-    if closed is not None:
-        await answer.edit(content=closed, view=None)
-        return
-    await answer.edit(view=None)
-    await _reply(channel, turn, notice, to_id=answer.id)
+    shown = _words(answer.content)
+    both = f"{shown}\n{notice.markdown}".lstrip("\n")
+    fits = width(both) <= MESSAGE_CHARS_MAX
+    await answer.edit(content=both if fits else shown, view=None)
+    if not fits:
+        await _reply(channel, turn, notice, to_id=answer.id)
 
 
-def _closed(shown: str, notice: Notice) -> str | None:
-    """What was shown, and its end; None where both do not fit. A placeholder was no words."""
+def _words(shown: str) -> str:
+    """The model's words on a page, without what stood in for them or announced a price."""
     if shown in PLACEHOLDERS.values():
-        return notice.markdown
-    both = f"{shown}\n{notice.markdown}"
-    return both if width(both) <= MESSAGE_CHARS_MAX else None
+        return ""
+    return shown.removesuffix(f"\n{PLACEHOLDERS['stopped']}")
 
 
 async def _reply(

@@ -11,7 +11,7 @@ import structlog
 
 from bot.chat.ports import Draft, FinalAnswer, Phase
 from bot.clock import Clock
-from bot.discordio.closing import final_pages
+from bot.discordio.closing import final_pages, with_note
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.render import pages
 from bot.discordio.surface import (
@@ -181,7 +181,10 @@ class DiscordAnswer:
             return [Page(text=text) for text in self._final]
         if self._is_quiet:
             return [shown.page for shown in self._shown]
-        texts = self._draft_pages() or [PLACEHOLDERS[self._draft.phase]]
+        words = self._draft_pages()
+        if self._draft.phase is Phase.STOPPED:
+            return [Page(text=text) for text in with_note(words, PLACEHOLDERS[Phase.STOPPED])]
+        texts = words or [PLACEHOLDERS[self._draft.phase]]
         last = Page(text=texts[-1], stop_reference=self._reference)
         return [*(Page(text=text) for text in texts[:-1]), last]
 

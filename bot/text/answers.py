@@ -10,9 +10,12 @@ PLACEHOLDERS = {
     "thinking": "*Thinking…*",
     "searching": "*Searching the web…*",
     "writing": "*Writing…*",
-    "stopped": "*Stopping…*",
+    "stopped": "*Stopped. The model finishes unseen and costs the same; the price comes then…*",
 }
-"""By phase of the chat: what stands there while there are no words yet."""
+"""By phase of the chat: what stands there while there are no words yet.
+
+The last one also stands under the words that were stopped.
+"""
 
 ENDING_NOTES = {
     "stopped": "*Stopped.*",

@@ -20,6 +20,7 @@ from bot.providers.base import (
     ToolRound,
     Usage,
 )
+from bot.text.answers import PLACEHOLDERS
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
 from tests.cogs.town import USERS, Inhabited, Town, has_button, words
 
@@ -174,6 +175,10 @@ async def test_stop_ends_the_answer_for_its_asker_only(town: Town) -> None:
     assert str(found[1]["ephemeral_for"])
 
     await town.settled(await town.press("mira", draft))
+    note = PLACEHOLDERS["stopped"]
+    (stopped,) = await town.until(lambda all_: note in words(all_[0]), user="sam")
+    assert words(stopped).startswith(f"One\n{note}")
+    assert "'label': 'Stop'" not in str(stopped["components"])
     more.set()
     (answer,) = await town.finished(user="sam")
     assert answer["content"].startswith("One\n*Stopped.*\n-# GPT-5.4 · charged 0.08 credits")

@@ -193,6 +193,25 @@ async def _noted_at(inhabited: Inhabited, *, message_id: int) -> OpenTurn:
             await asyncio.sleep(POLL_S)
 
 
+@pytest.mark.parametrize("length", [20, 1_900])
+async def test_after_a_restart_a_stopped_answer_does_not_wait_for_its_price(
+    town: Town, length: int
+) -> None:
+    """The note of Stop would be untrue: nothing is charged."""
+    note = PLACEHOLDERS["stopped"]
+    town.bot_writes(f"{'x' * length}\n{note}")
+    (shown,) = await town.from_bot()
+    turn = OpenTurn(
+        reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=int(shown["id"])
+    )
+    await town.bot.tell_interrupted([turn])
+
+    told = "\n".join(words(one) for one in await town.finished())
+    assert told.startswith("x" * length)
+    assert note not in told
+    assert "not charged" in told
+
+
 async def test_a_notice_that_finds_no_room_is_a_message_of_its_own(town: Town) -> None:
     """S-12: the page keeps every word and loses its Stop button; the notice replies to it."""
     more = asyncio.Event()

@@ -148,6 +148,12 @@ async def test_stop_ends_what_is_shown_and_still_pays_what_was_made(world: World
     streaming = await world.streaming("mira", "studio", message_id)
     shown = visible_text(streaming)
     await world.press("mira", streaming, "Stop")
+
+    async def told() -> bool:
+        answers = await world.answers_to("mira", "studio", message_id)
+        return "costs the same; the price comes then" in whole_text(answers)
+
+    await world.until(told, "it is said that the price is still to come", user="mira")
     await world.pace(tokens_per_s=4000)
     text = whole_text(await world.answered("mira", "studio", message_id))
     assert "Stopped" in text

@@ -20,10 +20,12 @@ from bot.discordio.surface import (
 )
 from bot.errors import PromptEmpty
 from bot.limits import EDIT_INTERVAL_S, FINAL_ATTEMPTS_MAX, NONCE_CHARS_MAX, PLACEHOLDER_DELAY_S
+from bot.text.answers import PLACEHOLDERS
 from storage.errors import UnknownReference
 from tests.unit.discordio.surfaces import VirtualClock, Wall, settle
 
 RECEIPT = Receipt(model_label="GPT-5.4", charged_ucr=80_000, available_ucr=19_920_000)
+STOPPED_NOTE = PLACEHOLDERS[Phase.STOPPED]
 FOOTER = "-# GPT-5.4 · charged 0.08 credits · 19.92 left"
 
 
@@ -111,6 +113,50 @@ async def test_a_placeholder_comes_after_its_delay_and_follows_the_phase(
     await stage.end(ended("Found."))
     await clock.advance(10)
     await stage.running
+
+
+async def test_stop_freezes_the_words_and_says_that_the_price_is_still_to_come(
+    clock: VirtualClock, wall: Wall
+) -> None:
+    """S-12: it may take the model a minute, and it is no cheaper; the end has the receipt."""
+    stage = Stage(clock, wall)
+    await stage.write("One, two")
+    await stage.write("One, two", Phase.STOPPED)
+    await clock.advance(EDIT_INTERVAL_S)
+    assert wall.standing[1] == Page(text=f"One, two\n{STOPPED_NOTE}")
+
+    await stage.end(ended("One, two", Ending.STOPPED))
+    await clock.advance(10)
+    await stage.running
+    assert wall.texts == [f"One, two\n*Stopped.*\n{FOOTER}"]
+
+
+async def test_stop_before_the_first_word_says_the_same(clock: VirtualClock, wall: Wall) -> None:
+    """It takes the placeholder's place."""
+    stage = Stage(clock, wall)
+    await clock.advance(PLACEHOLDER_DELAY_S)
+    await stage.write("", Phase.STOPPED)
+    await clock.advance(EDIT_INTERVAL_S)
+    assert wall.standing[1] == Page(text=STOPPED_NOTE)
+    await stage.end(ended("", Ending.STOPPED))
+    await clock.advance(10)
+    await stage.running
+
+
+async def test_on_a_full_page_the_note_of_stop_stands_in_a_message_of_its_own(
+    clock: VirtualClock, wall: Wall
+) -> None:
+    """No word goes away for it, and the receipt takes its place."""
+    stage = Stage(clock, wall)
+    await stage.write("x" * 1_990)
+    await stage.write("x" * 1_990, Phase.STOPPED)
+    await clock.advance(EDIT_INTERVAL_S * 2)
+    assert list(wall.standing.values()) == [Page(text="x" * 1_990), Page(text=STOPPED_NOTE)]
+
+    await stage.end(ended("x" * 1_990, Ending.STOPPED))
+    await clock.advance(10)
+    await stage.running
+    assert wall.texts == ["x" * 1_990, f"*Stopped.*\n{FOOTER}"]
 
 
 async def test_an_early_end_is_one_message_and_no_edit(clock: VirtualClock, wall: Wall) -> None:
