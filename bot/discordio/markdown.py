@@ -10,6 +10,9 @@ MARKS_MAX = 4
 LINK_TEXT_CHARS_MAX = 300
 """Bounds the search for the end of a link's text."""
 
+SMALL_PRINT = "-# "
+"""Begins a line of the bot's own about an answer: its price, its sources, a reference."""
+
 _COMBINING = r"\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _MARK_FLOOD = re.compile(f"([{_COMBINING}]{{{MARKS_MAX}}})[{_COMBINING}]+")
 _INVISIBLE = re.compile(

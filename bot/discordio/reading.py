@@ -7,7 +7,7 @@ import structlog
 
 from bot.chat.ports import FoundMessage
 from bot.discordio.faults import DISCORD_ERRORS
-from bot.discordio.markdown import clean
+from bot.discordio.markdown import SMALL_PRINT, clean
 from bot.limits import CHANNEL_SEARCH_MESSAGES_MAX, FOUND_CHARS_MAX, FOUND_MESSAGES_MAX
 
 _log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class HistoryReader:
         history = self._channel.history(limit=CHANNEL_SEARCH_MESSAGES_MAX, before=self._before)
         try:
             async for message in history:
-                text = clean(message.content)
+                text = _said(message)
                 if words and all(word in text.casefold() for word in words):
                     found.append(_found(message, text))
                 if len(found) == FOUND_MESSAGES_MAX:
@@ -35,6 +35,14 @@ class HistoryReader:
         except DISCORD_ERRORS as error:
             _log.info("history_not_read", error=repr(error))
         return tuple(found)
+
+
+def _said(message: discord.Message) -> str:
+    """The words of a message: a bot's price, balance and sources at the end are none."""
+    lines = clean(message.content).split("\n")
+    while message.author.bot and lines and lines[-1].startswith(SMALL_PRINT):
+        lines.pop()
+    return "\n".join(lines)
 
 
 def _found(message: discord.Message, text: str) -> FoundMessage:

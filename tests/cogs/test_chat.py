@@ -12,6 +12,7 @@ from bot.discordio.render import width
 from bot.errors import ContentRefused, StreamCut
 from bot.limits import FOUND_MESSAGES_MAX
 from bot.providers.base import (
+    Citation,
     Finished,
     FinishReason,
     MediaPart,
@@ -464,6 +465,30 @@ async def test_the_model_searches_the_channel_as_the_member_sees_it(town: Town) 
     assert "Tom" in first
     assert "many hits" not in none + blank
     assert many.count("many hits") == FOUND_MESSAGES_MAX
+
+
+async def test_a_search_does_not_find_the_small_print_of_answers(town: Town) -> None:
+    """Price, balance and sources are no words of anybody; what members write small is."""
+    source = Citation(url="https://example.org/picnic", title="Credits for a picnic")
+    town.model.says("We meet on Friday.")
+    town.model.scripts[-1] = [source, *town.model.scripts[-1]]
+    await town.say("tom", "{bot} when do we meet?")
+    (answer,) = await town.finished()
+    assert "Credits for a picnic" in answer["content"]
+    await town.say("tom", "{bot} bring\n-# my credits")
+    town.model.says("Yes.")
+    await town.finished(2)
+    town.model.scripts.append([search_for("credits", "friday")])
+    town.model.says("Hm.")
+    await town.say("mira", "{bot} look it up")
+    await town.until(lambda all_: "Hm." in words(all_[-1]))
+
+    (round_,) = [item for item in town.model.requests[-1].items if isinstance(item, ToolRound)]
+    small, meeting = [result.output for result in round_.results]
+    assert "my credits" in small
+    assert "charged" not in small + meeting
+    assert "picnic" not in small + meeting
+    assert "We meet on Friday." in meeting
 
 
 async def test_a_history_that_cannot_be_read_finds_nothing(town: Town) -> None:
