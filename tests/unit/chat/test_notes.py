@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
+from bot.chat.books import settle_turn
 from bot.chat.notes import CostNotes
+from storage import turns
+from storage.database import Connection
 from storage.errors import StoreUnavailable
+from storage.inline import InlineDatabase
+from tests.unit.chat.world import ScriptedProvider, World, done, said
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TICKS = 50
+"""Far more turns of the loop than an answer takes from its last word to its books."""
 
 
 class Book:
@@ -69,3 +82,32 @@ async def test_a_free_model_makes_no_notes() -> None:
     notes.note(0)
     await notes.settled()
     assert book.noted == []
+
+
+class SlowNotes(InlineDatabase):
+    """Takes its time for notes, and remembers what was committed in which order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed: list[object] = []
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if body is turns.note_cost:
+            for _tick in range(TICKS):
+                await asyncio.sleep(0)
+        result = await super().transact(body, *args, **kwargs)
+        self.committed.append(body)
+        return result
+
+
+async def test_a_note_in_flight_is_waited_for_before_the_end() -> None:
+    """Nothing is written about a turn once it is booked, and no task is left behind."""
+    database = SlowNotes()
+    script = [*said("word " * 400), done("1")]
+    world = World(provider=ScriptedProvider(script), database=database)
+    await world.ask()
+    assert database.committed[-2:] == [turns.note_cost, settle_turn]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await database.close()
