@@ -13,11 +13,12 @@ import pytest
 from tests.e2e import openapi
 from tests.e2e.process import Process
 from tests.e2e.world import World
+from tests.mentions import unguarded
 
 
 @asynccontextmanager
 async def visit(process: Process) -> AsyncIterator[World]:
-    """Use a running sandbox; afterwards every request the bot made must have been valid."""
+    """Use a running sandbox; every request the bot made must have been valid, and no ping."""
     base = await process.address()
     async with aiohttp.ClientSession() as http:
         world = World(base=base, http=http)
@@ -27,9 +28,11 @@ async def visit(process: Process) -> AsyncIterator[World]:
         since = await world.requests_so_far()
         yield world
         description = openapi.load()
+        requests = await world.requests(since)
+        assert unguarded(requests) == [], "these could notify somebody"
         problems = [
             problem
-            for request in await world.requests(since)
+            for request in requests
             if description is not None
             for problem in description.problems(request["method"], request["path"], request["body"])
         ]
