@@ -17,7 +17,7 @@ from sandbox.provider.studio.palette import chance
 from sandbox.provider.studio.picture import Draft, NoPicture, draw, open_picture, png
 from sandbox.provider.studio.scenes import SCENES, is_night, scene_of
 from tests.contract.provider_client import KEY
-from tests.contract.task_client import IMAGES, VIDEOS, Tasks
+from tests.contract.task_client import IMAGES, VIDEOS, Tasks, running_tasks
 
 RED = png(Image.new("RGB", (400, 200), (220, 20, 20)))
 
@@ -130,6 +130,17 @@ def test_words_choose_the_motif() -> None:
     rng = chance("x")
     assert scene_of("A neon city by the sea", rng) is SCENES["city"]
     assert scene_of("the sea by a city", rng) is SCENES["waves"]
+    assert scene_of("a lighthouse over the sea", rng) is SCENES["waves"]
+
+
+async def test_a_demo_says_so_on_the_picture(tasks: Tasks) -> None:
+    """In the corner of every result, and nowhere else."""
+    async with running_tasks(label="demo") as demo:
+        plain, marked = [picture_of(await one.made("a fox")) for one in (tasks, demo)]
+    left, top, right, bottom = ImageChops.difference(plain, marked).getbbox() or (0, 0, 0, 0)
+    assert left > plain.width / 2
+    assert (right, top) > (left, 0)
+    assert bottom < plain.height / 8
 
 
 def test_bombs_and_rubbish_are_no_pictures() -> None:

@@ -97,7 +97,7 @@ def _frame(
 def _light(draft: Draft, size: tuple[int, int]) -> Image.Image:
     """A soft upright beam."""
     rng = chance("light", draft.prompt, draft.variant)
-    colour = hsv(rng.random(), 0.35, 0.55)
+    colour = hsv(rng.random(), 0.35, 0.38)
     wide = max(8, size[0] // 3)
     row = Image.new("RGB", (wide, 1))
     for x in range(wide):

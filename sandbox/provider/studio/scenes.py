@@ -209,10 +209,10 @@ SCENES: Final[Mapping[str, Scene]] = {
 }
 _WORDS: Final = (
     ("city", r"city|street|town|building|skyline|neon|tower|house|castle|room|market"),
-    ("waves", r"sea|ocean|wave|beach|lake|river|water|ship|boat|harbou?r|fish|island|rain"),
+    ("waves", r"sea\b|ocean|wave|beach|lake|river|water|ship|boat|harbou?r|fish|island|rain"),
     ("orbits", r"space|planet|star|galaxy|orbit|rocket|moon|astronaut|robot|atom"),
     ("hills", r"mountain|hill|forest|tree|valley|desert|field|garden|landscape|fox|deer|bee"),
-    ("aurora", r"light|aurora|dream|fog|cloud|sky|smoke|magic|glow"),
+    ("aurora", r"lights?\b|aurora|dream|fog|cloud|sky|smoke|magic|glow"),
     ("facets", r"logo|icon|pattern|abstract|geometric|poster|glass|crystal|paper|product"),
 )
 _NIGHT: Final = re.compile(r"\b(night|dark|neon|moon|stars?|starry|space|galaxy|midnight|noir)")
