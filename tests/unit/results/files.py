@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import BaseTestServer, TestServer
 
 from bot.limits import RESULT_FOLDER_BYTES_MAX
@@ -92,6 +93,39 @@ class FileHost:
         async with TestServer(app, host="0.0.0.0") as server:
             self._server = server
             yield self
+
+
+class Zone(AbstractResolver):
+    """A name server with a script: each question gets the next of its answers."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - the protocol has it
+    ) -> list[ResolveResult]:
+        await asyncio.sleep(0)
+        self.asked.append(host)
+        if not self._answers:
+            raise OSError(None, "no such name")
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in self._answers.pop(0)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 @asynccontextmanager

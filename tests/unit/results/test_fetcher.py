@@ -31,6 +31,7 @@ from tests.unit.results.files import (
     QUICK,
     SAMPLES,
     FileHost,
+    Zone,
     fetcher_in,
     folder_in,
     left_in,
@@ -358,11 +359,16 @@ async def test_a_members_picture_comes_as_bytes_with_a_name_of_ours(
 
 async def test_a_members_picture_comes_from_discord_only(tmp_path: Path, host: FileHost) -> None:
     """C-15: no other host is asked, public or not."""
-    fetcher = await fetcher_in(tmp_path, allowed=())
-    for url in (host.serve("/a.png", PNG), "https://example.com/a.png", "https://8.8.8.8/a.png"):
+    zone = Zone(["127.0.0.1"])
+    fetcher = await fetcher_in(tmp_path, allowed=(), resolver=zone)
+    for url in (host.serve("/a.png", PNG), "https://example.com/a.png"):
         with pytest.raises(PictureGone):
             await fetcher.fetch_image(url)
     assert host.requests == []
+    assert zone.asked == []
+    with pytest.raises(PictureGone):
+        await fetcher.fetch_image("https://cdn.discordapp.com/attachments/1/2/a.png?hm=3")
+    assert zone.asked == ["cdn.discordapp.com"]
 
 
 async def test_a_members_picture_that_is_gone_or_none_or_huge_is_named_so(

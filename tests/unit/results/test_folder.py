@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import resource
 import stat
 import tracemalloc
@@ -40,6 +41,25 @@ async def test_a_file_is_kept_under_a_name_of_ours(tmp_path: Path, extension: st
     assert left_in(tmp_path) == [kept.path]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_a_file_is_on_the_disk_before_anybody_hears_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-115: first its bytes, then the name they appear under."""
+    folder = await folder_in(tmp_path)
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        names = left_in(tmp_path)
+        synced.append("directory" if is_directory else f"file as {names[0][-5:]}")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    await folder.keep(stream(PNG), kind=JobKind.IMAGE)
+    assert synced == ["file as .part", "directory"]
 
 
 @given(cuts=st.lists(st.integers(1, 3_000), max_size=20))

@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from bot.errors import ResultUnavailable, ResultUnusable
 from bot.results.gate import Gate, guarded_session
 from bot.results.guard import Reason, Target
 from storage.types import JobKind
-from tests.unit.results.files import HOST, PNG, FileHost, fetcher_in, left_in
-
-
-class Zone(AbstractResolver):
-    """A name server with a script: each question gets the next of its answers."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self._answers = list(answers)
-        self.asked: list[str] = []
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 - the protocol has it
-    ) -> list[ResolveResult]:
-        await asyncio.sleep(0)
-        self.asked.append(host)
-        if not self._answers:
-            raise OSError(None, "no such name")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in self._answers.pop(0)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
+from tests.unit.results.files import HOST, PNG, FileHost, Zone, fetcher_in, left_in
 
 PRIVATE = ["127.0.0.1", "10.0.0.1", "::1", "::ffff:127.0.0.1", "fd00::1", "64:ff9b::7f00:1"]
 
