@@ -218,7 +218,7 @@ async def _copy(chunks: AsyncIterator[bytes], part: _Part, *, kind: JobKind) -> 
             await asyncio.to_thread(part.write, bytes(waiting))
             waiting.clear()
     if found is None:
-        raise ResultUnusable("too_short")
+        found = _judge(bytes(waiting), kind)
     await asyncio.to_thread(part.write, bytes(waiting))
     return found
 

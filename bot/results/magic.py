@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from storage.types import JobKind
 
 HEAD_BYTES = 64
-"""Enough for every mark below; a shorter file is no picture and no film either."""
+"""Enough for every mark below. A picture in one colour may be shorter than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,5 @@ _PATTERNS: tuple[tuple[re.Pattern[bytes], FileType], ...] = tuple(
 
 def file_type(head: bytes) -> FileType | None:
     """Judge the first `HEAD_BYTES` of a file, or all of a shorter one."""
-    if len(head) < HEAD_BYTES:
-        return None
     matching = (kind for pattern, kind in _PATTERNS if pattern.match(head[:HEAD_BYTES]))
     return next(matching, None)

@@ -99,7 +99,7 @@ async def test_no_key_no_cookie_and_no_proxy_ever(
         b"<svg xmlns='http://www.w3.org/2000/svg'/>" + b" " * 100,
         b"PK\x03\x04" + b"\0" * 100,
         MP4,
-        PNG[:30],
+        PNG[:12],
         b"",
     ],
 )

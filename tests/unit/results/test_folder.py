@@ -77,6 +77,13 @@ async def test_how_the_bytes_are_cut_makes_no_difference(
     assert kept.sha256 == hashlib.sha256(data).hexdigest()
 
 
+async def test_a_short_file_is_a_file(tmp_path: Path) -> None:
+    """It ends before the bytes that are looked at do."""
+    folder = await folder_in(tmp_path)
+    kept = await folder.keep(stream(PNG[:20], PNG[20:40]), kind=JobKind.IMAGE)
+    assert kept.size_bytes == 40
+
+
 async def test_equal_files_have_different_names(tmp_path: Path) -> None:
     """Two jobs may have the same picture, and one of them be deleted."""
     folder = await folder_in(tmp_path)
@@ -96,7 +103,7 @@ async def test_equal_files_have_different_names(tmp_path: Path) -> None:
         (PNG, JobKind.VIDEO),
         (b"<html>" + PNG, JobKind.IMAGE),
         (b"PK\x03\x04" + b"\0" * 100, JobKind.VIDEO),
-        (PNG[:20], JobKind.IMAGE),
+        (PNG[:12], JobKind.IMAGE),
         (b"", JobKind.IMAGE),
     ],
 )
