@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -15,10 +17,12 @@ from bot.limits import GRANT_CREDITS_MAX, REASON_CHARS_MAX
 from bot.text import cards
 from bot.text import commands as texts
 from bot.text.messages import Tone
+from storage.types import Balance
 
 Amount = app_commands.Range[int, 1, GRANT_CREDITS_MAX]
 Target = app_commands.Range[int, 0, GRANT_CREDITS_MAX]
 Reason = app_commands.Range[str, 1, REASON_CHARS_MAX]
+Change = Callable[[int, int, StaffAct], Awaitable[Balance]]
 
 _described = app_commands.describe(
     member=texts.QUOTA_MEMBER, amount=texts.QUOTA_AMOUNT, reason=texts.QUOTA_REASON
@@ -31,7 +35,11 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
     """Grant, take and set; the permission is checked here each time (reliability.md 1.4)."""
 
     def __init__(self, credits_service: CreditsService) -> None:
-        self._credits = credits_service
+        self._changes: dict[str, Change] = {
+            "grant": credits_service.grant,
+            "take": credits_service.take,
+            "set": credits_service.set,
+        }
 
     @app_commands.command(name="grant", description=texts.QUOTA_GRANT)
     @_described
@@ -39,12 +47,7 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
         self, interaction: discord.Interaction, member: discord.User, amount: Amount, reason: Reason
     ) -> None:
         """Give whole credits."""
-        act = _act(interaction, member, reason)
-        balance = await self._credits.grant(member.id, amount, act)
-        text = cards.quota_card(
-            verb="grant", member_id=member.id, amount_credits=amount, reason=reason, balance=balance
-        )
-        await _confirm(interaction, text)
+        await self._staff_act("grant", interaction, member, amount, reason)
 
     @app_commands.command(name="take", description=texts.QUOTA_TAKE)
     @_described
@@ -52,12 +55,7 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
         self, interaction: discord.Interaction, member: discord.User, amount: Amount, reason: Reason
     ) -> None:
         """Take whole credits back."""
-        act = _act(interaction, member, reason)
-        balance = await self._credits.take(member.id, amount, act)
-        text = cards.quota_card(
-            verb="take", member_id=member.id, amount_credits=amount, reason=reason, balance=balance
-        )
-        await _confirm(interaction, text)
+        await self._staff_act("take", interaction, member, amount, reason)
 
     @app_commands.command(name="set", description=texts.QUOTA_SET)
     @_described
@@ -65,12 +63,29 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
         self, interaction: discord.Interaction, member: discord.User, amount: Target, reason: Reason
     ) -> None:
         """Set the spendable amount."""
+        await self._staff_act("set", interaction, member, amount, reason)
+
+    async def _staff_act(
+        self,
+        verb: str,
+        interaction: discord.Interaction,
+        member: discord.User | discord.Member,
+        amount_credits: int,
+        reason: str,
+    ) -> None:
+        """Check who acts, change the credits, confirm it to who acted."""
         act = _act(interaction, member, reason)
-        balance = await self._credits.set(member.id, amount, act)
+        balance = await self._changes[verb](member.id, amount_credits, act)
         text = cards.quota_card(
-            verb="set", member_id=member.id, amount_credits=amount, reason=reason, balance=balance
+            verb=verb,
+            member_id=member.id,
+            amount_credits=amount_credits,
+            reason=reason,
+            balance=balance,
         )
-        await _confirm(interaction, text)
+        await interaction.response.send_message(
+            view=text_card(text, tone=Tone.GOOD), ephemeral=True
+        )
 
 
 def _act(
@@ -92,10 +107,6 @@ def _act(
         reason=reason,
         reference=f"i:{interaction.id}",
     )
-
-
-async def _confirm(interaction: discord.Interaction, text: cards.CardText) -> None:
-    await interaction.response.send_message(view=text_card(text, tone=Tone.GOOD), ephemeral=True)
 
 
 async def setup(bot: AtelierBot) -> None:

@@ -12,6 +12,9 @@ changes nothing. All functions want a write transaction, except `history` and `a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypedDict, Unpack
+
 from sqlalchemy import Connection, select
 
 from storage import wallet as wallets
@@ -24,6 +27,7 @@ from storage.types import ActKind, Allowance, Balance, BucketKind, HistoryLine
 from storage.wallet import Wallet
 
 __all__ = [
+    "StaffFacts",
     "audit",
     "balance",
     "extend",
@@ -47,103 +51,77 @@ def balance(connection: Connection, *, user_id: int, allowance: Allowance, now_u
 # --- Staff ---------------------------------------------------------------------------------------
 
 
+class StaffFacts(TypedDict):
+    """Who acts, where and why; a `reference` that is known changes nothing."""
+
+    actor_id: int
+    guild_id: int | None
+    reason: str
+    reference: str
+    allowance: Allowance
+    now_us: int
+
+
 def grant(
-    connection: Connection,
-    *,
-    user_id: int,
-    amount_ucr: int,
-    actor_id: int,
-    guild_id: int | None,
-    reason: str,
-    reference: str,
-    allowance: Allowance,
-    now_us: int,
+    connection: Connection, *, user_id: int, amount_ucr: int, **facts: Unpack[StaffFacts]
 ) -> Balance:
     """Give a member credits without an end; the balance after it.
 
     Raises Duplicate when the reference names another act.
     """
     assert amount_ucr > 0
-    wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
-    act = Act(
-        kind=ActKind.GRANT,
-        user_id=user_id,
-        reference=reference,
-        at_us=wallet.now_us,
-        delta_ucr=amount_ucr,
-        actor_id=actor_id,
-        guild_id=guild_id,
-        reason=reason,
-    )
-    if not _repeated(connection, act):
-        _give(connection, wallet, act)
-    return balance(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+    return _staff_act(connection, ActKind.GRANT, user_id, lambda _wallet: amount_ucr, facts)
 
 
 def take(
-    connection: Connection,
-    *,
-    user_id: int,
-    amount_ucr: int,
-    actor_id: int,
-    guild_id: int | None,
-    reason: str,
-    reference: str,
-    allowance: Allowance,
-    now_us: int,
+    connection: Connection, *, user_id: int, amount_ucr: int, **facts: Unpack[StaffFacts]
 ) -> Balance:
     """Take credits that are not held; the balance after it.
 
     Raises InsufficientCredits when fewer are available, Duplicate as `grant`.
     """
     assert amount_ucr > 0
-    wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
-    act = Act(
-        kind=ActKind.TAKE,
-        user_id=user_id,
-        reference=reference,
-        at_us=wallet.now_us,
-        delta_ucr=-amount_ucr,
-        actor_id=actor_id,
-        guild_id=guild_id,
-        reason=reason,
-    )
-    if not _repeated(connection, act):
-        if wallet.available_ucr < amount_ucr:
-            raise wallet.insufficient(allowance, amount_ucr)
-        _take_back(connection, wallet, act)
-    return balance(connection, user_id=user_id, allowance=allowance, now_us=now_us)
+    return _staff_act(connection, ActKind.TAKE, user_id, lambda _wallet: -amount_ucr, facts)
 
 
 def set_balance(
-    connection: Connection,
-    *,
-    user_id: int,
-    target_ucr: int,
-    actor_id: int,
-    guild_id: int | None,
-    reason: str,
-    reference: str,
-    allowance: Allowance,
-    now_us: int,
+    connection: Connection, *, user_id: int, target_ucr: int, **facts: Unpack[StaffFacts]
 ) -> Balance:
     """Make what is available exactly `target_ucr`; what is held stays held.
 
     Raises Duplicate as `grant`.
     """
     assert target_ucr >= 0
+
+    def missing_ucr(wallet: Wallet) -> int:
+        return target_ucr - wallet.available_ucr
+
+    return _staff_act(connection, ActKind.SET, user_id, missing_ucr, facts)
+
+
+def _staff_act(
+    connection: Connection,
+    kind: ActKind,
+    user_id: int,
+    delta_ucr: Callable[[Wallet], int],
+    facts: StaffFacts,
+) -> Balance:
+    """Change what is available by `delta_ucr`, once; the balance after it."""
+    allowance, now_us = facts["allowance"], facts["now_us"]
     wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
     act = Act(
-        kind=ActKind.SET,
+        kind=kind,
         user_id=user_id,
-        reference=reference,
+        reference=facts["reference"],
         at_us=wallet.now_us,
-        delta_ucr=target_ucr - wallet.available_ucr,
-        actor_id=actor_id,
-        guild_id=guild_id,
-        reason=reason,
+        delta_ucr=delta_ucr(wallet),
+        actor_id=facts["actor_id"],
+        guild_id=facts["guild_id"],
+        reason=facts["reason"],
     )
     if not _repeated(connection, act):
+        if wallet.available_ucr + act.delta_ucr < 0:
+            raise wallet.insufficient(allowance, -act.delta_ucr)
         if act.delta_ucr > 0:
             _give(connection, wallet, act)
         else:

@@ -94,33 +94,17 @@ class CreditsService:
 
         Raises `AmountInvalid`, `SelfGrant`.
         """
-        _check(user_id, amount_credits, act, low=1)
+        amount_ucr = _checked_ucr(user_id, amount_credits, act, low=1)
         return await self._database.transact(
-            ledger.grant,
-            user_id=user_id,
-            amount_ucr=amount_credits * UCR_PER_CREDIT,
-            actor_id=act.actor_id,
-            guild_id=act.guild_id,
-            reason=act.reason,
-            reference=act.reference,
-            allowance=self._allowance,
-            now_us=self._clock.now_us(),
+            ledger.grant, user_id=user_id, amount_ucr=amount_ucr, **self._facts(act)
         )
 
     async def take(self, user_id: int, amount_credits: int, act: StaffAct) -> Balance:
         """Take back whole credits. Raises also `TakeTooLarge` above what is available."""
-        _check(user_id, amount_credits, act, low=1)
+        amount_ucr = _checked_ucr(user_id, amount_credits, act, low=1)
         try:
             return await self._database.transact(
-                ledger.take,
-                user_id=user_id,
-                amount_ucr=amount_credits * UCR_PER_CREDIT,
-                actor_id=act.actor_id,
-                guild_id=act.guild_id,
-                reason=act.reason,
-                reference=act.reference,
-                allowance=self._allowance,
-                now_us=self._clock.now_us(),
+                ledger.take, user_id=user_id, amount_ucr=amount_ucr, **self._facts(act)
             )
         except InsufficientCredits as error:  # its words are for whoever wants to spend
             raise TakeTooLarge(
@@ -129,24 +113,27 @@ class CreditsService:
 
     async def set(self, user_id: int, target_credits: int, act: StaffAct) -> Balance:
         """Make the spendable amount exactly `target_credits` (0 … `GRANT_CREDITS_MAX`)."""
-        _check(user_id, target_credits, act, low=0)
+        target_ucr = _checked_ucr(user_id, target_credits, act, low=0)
         return await self._database.transact(
-            ledger.set_balance,
-            user_id=user_id,
-            target_ucr=target_credits * UCR_PER_CREDIT,
-            actor_id=act.actor_id,
-            guild_id=act.guild_id,
-            reason=act.reason,
-            reference=act.reference,
-            allowance=self._allowance,
-            now_us=self._clock.now_us(),
+            ledger.set_balance, user_id=user_id, target_ucr=target_ucr, **self._facts(act)
         )
 
+    def _facts(self, act: StaffAct) -> ledger.StaffFacts:
+        return {
+            "actor_id": act.actor_id,
+            "guild_id": act.guild_id,
+            "reason": act.reason,
+            "reference": act.reference,
+            "allowance": self._allowance,
+            "now_us": self._clock.now_us(),
+        }
 
-def _check(user_id: int, amount_credits: int, act: StaffAct, *, low: int) -> None:
+
+def _checked_ucr(user_id: int, amount_credits: int, act: StaffAct, *, low: int) -> int:
     """F-141, F-142. The self check comes first: it holds for every amount."""
     if act.actor_id == user_id and not act.actor_owns_guild:
         raise SelfGrant
     # Not isinstance: True is an int to Python, and nobody's intention.
     if type(amount_credits) is not int or not low <= amount_credits <= GRANT_CREDITS_MAX:
         raise AmountInvalid(given=str(amount_credits)[:40], low=low, high=GRANT_CREDITS_MAX)
+    return amount_credits * UCR_PER_CREDIT
