@@ -153,28 +153,6 @@ def hold_ucr(
     return charge_ucr(cost, multiplier_ppm)
 
 
-def affordable_output_tokens(
-    model: ChatModel,
-    *,
-    multiplier_ppm: int,
-    prompt_tokens: int,
-    amount_ucr: int,
-    output_tokens_max: int,
-) -> int:
-    """Return the longest answer, 0…`output_tokens_max`, that `amount_ucr` pays with its prompt.
-
-    The inverse of `hold_ucr`. 0 also when the amount does not even cover the prompt.
-    """
-    cap = min(output_tokens_max, model.context_tokens)
-    prompt = formula_ucr(model, input_tokens=prompt_tokens, output_tokens=0)
-    left = amount_ucr * PPM // multiplier_ppm - prompt
-    if left < 0:
-        return 0
-    if model.price.output_ucr == 0:
-        return cap
-    return min(left // model.price.output_ucr, cap)
-
-
 # --- Estimates ---------------------------------------------------------------------------------
 
 _ASCII_WORD = 350

@@ -13,7 +13,6 @@ from bot.catalogue.catalogue import ChatModel
 from bot.catalogue.loader import load
 from bot.catalogue.pricing import (
     Basis,
-    affordable_output_tokens,
     charge_ucr,
     chat_cost_ucr,
     cost_ucr_max,
@@ -115,47 +114,11 @@ def test_a_charge_is_the_cost_times_the_multiplier_rounded_up(cost: int, ppm: in
     assert exact <= charge_ucr(cost, ppm) < exact + 1
 
 
-@given(
-    model=models,
-    ppm=multipliers,
-    prompt=tokens,
-    amount=st.integers(0, 10**10),
-    cap=st.integers(0, 50_000),
-)
-def test_affordable_tokens_are_the_inverse_of_the_hold(
-    model: ChatModel, ppm: int, prompt: int, amount: int, cap: int
-) -> None:
-    """The answer found is paid by the amount, and one token more is not."""
-    found = affordable_output_tokens(
-        model,
-        multiplier_ppm=ppm,
-        prompt_tokens=prompt,
-        amount_ucr=amount,
-        output_tokens_max=cap,
-    )
-
-    def hold(output: int) -> int:
-        return hold_ucr(model, multiplier_ppm=ppm, prompt_tokens=prompt, output_tokens=output)
-
-    assert 0 <= found <= cap
-    assert found == 0 or hold(found) <= amount
-    assert found == cap or hold(found + 1) > amount
-
-
-def test_free_output_is_bounded_by_the_cap_alone(free_model: ChatModel) -> None:
-    """A model whose output costs nothing is paid by any amount that covers the prompt."""
-
-    def found(amount_ucr: int) -> int:
-        return affordable_output_tokens(
-            free_model,
-            multiplier_ppm=1_000_000,
-            prompt_tokens=1,
-            amount_ucr=amount_ucr,
-            output_tokens_max=77,
-        )
-
-    assert found(free_model.price.input_ucr) == 77
-    assert found(free_model.price.input_ucr - 1) == 0
+def test_a_hold_is_the_price_of_prompt_and_answer() -> None:
+    """GPT-5.4: 100 × 300 + 10 × 1,800 µcr, times 1.500001, up to the next µcr."""
+    model = load().chat_models["gpt-5-4"]
+    found = hold_ucr(model, multiplier_ppm=1_500_001, prompt_tokens=100, output_tokens=10)
+    assert found == 72_001
 
 
 @given(st.text())
