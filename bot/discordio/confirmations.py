@@ -16,7 +16,7 @@ from bot.limits import CONFIRMATION_S, CONFIRMATIONS_MAX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """An order that waits for a yes; `asked_by` is the interaction whose answer is the question."""
+    """An order that waits for a yes; only the token of `asked_by` can remove the question."""
 
     order: Order
     asked_by: discord.Interaction[Any]

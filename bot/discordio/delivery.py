@@ -190,8 +190,7 @@ class DiscordDelivery:
 
     async def _tried(self, road: _Road, attempt: _Attempt) -> Delivered | None:
         """Go one road; once more without the files where they are too large."""
-        for takes_files in (True, False):
-            attempt.takes_files = attempt.takes_files and takes_files
+        while True:
             try:
                 return await road(attempt)
             except DISCORD_ERRORS as error:
@@ -203,7 +202,7 @@ class DiscordDelivery:
                 attempt.is_blocked |= diagnosis.trouble is Trouble.BLOCKED
                 if diagnosis.trouble is not Trouble.TOO_LARGE or not attempt.takes_files:
                     return None
-        return None
+                attempt.takes_files = False
 
     async def _by_card(self, attempt: _Attempt) -> Delivered | None:
         job = attempt.job

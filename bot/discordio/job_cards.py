@@ -84,12 +84,13 @@ class JobCards:
         lines = [f"### {text.heading}", *text.lines, *_around(job, beside), *beside.notes]
         container = ui.Container[ui.LayoutView](accent_colour=ACCENTS[tone])
         closing = f"-# {text.closing}"
+        body = "\n".join(lines)[: CARD_CHARS_MAX - len(closing) - 1]
         if beside.files:
-            container.add_item(_display(lines))
+            container.add_item(ui.TextDisplay(body))
             container.add_item(_gallery(job, beside.files))
-            container.add_item(_display([closing]))
+            container.add_item(ui.TextDisplay(closing))
         else:
-            container.add_item(_display([*lines, closing]))
+            container.add_item(ui.TextDisplay(f"{body}\n{closing}"))
         buttons = [job_button(action, job.short_id) for action in self.actions(card)]
         if buttons:
             container.add_item(ui.ActionRow(*buttons))
@@ -147,7 +148,7 @@ def confirm_view(quote: Quote, *, prompt: str, key: int) -> ui.LayoutView:
     )
     lines = [f"### {text.heading}", *text.lines, f"-# {text.closing}"]
     container = ui.Container[ui.LayoutView](accent_colour=ACCENTS[Tone.PLAIN])
-    container.add_item(_display(lines))
+    container.add_item(ui.TextDisplay("\n".join(lines)))
     button: ui.Button[ui.LayoutView] = ui.Button(
         label=confirm_label(quote.price_ucr),
         custom_id=f"confirm:{key}",
@@ -178,10 +179,6 @@ def _around(job: Job, beside: Beside) -> list[str]:
     if beside.moved_from is not None:
         lines.append(MOVED_HERE.format(channel_id=beside.moved_from))
     return lines
-
-
-def _display(lines: list[str]) -> ui.TextDisplay[ui.LayoutView]:
-    return ui.TextDisplay("\n".join(lines)[:CARD_CHARS_MAX])
 
 
 def _gallery(job: Job, files: tuple[str, ...]) -> ui.MediaGallery[ui.LayoutView]:

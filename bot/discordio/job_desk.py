@@ -27,7 +27,7 @@ from bot.discordio.modals import PromptModal
 from bot.discordio.parcels import packed
 from bot.discordio.services import Services
 from bot.discordio.troubles import Trouble, diagnosed
-from bot.errors import JobNotFound, NotOwner, PictureMissing
+from bot.errors import JobNotFound, NotOwner, PictureGone, PictureMissing, ResultUnavailable
 from bot.jobs.ports import Card, Order, Quote
 from bot.jobs.service import JobService
 from bot.jobs.variations import Changes, Variation
@@ -40,7 +40,6 @@ from bot.text.jobs import (
     JobAction,
     posted_line,
 )
-from storage.errors import StorageError
 from storage.types import JobKind, Sink
 
 _SAME = Changes()
@@ -106,8 +105,9 @@ class JobDesk:
             await _take_back(interaction)
             raise
         finally:
+            assert interaction.message is not None
             with suppress(*DISCORD_ERRORS):
-                await question.asked_by.delete_original_response()
+                await question.asked_by.followup.delete_message(interaction.message.id)
 
     async def _priced(self, order: Awaitable[Order]) -> tuple[Order, Quote]:
         wanted = await order
@@ -124,7 +124,10 @@ class JobDesk:
             await interaction.response.send_message(view=view, ephemeral=True)
 
     async def _accept(self, interaction: discord.Interaction[Any], order: Order) -> None:
-        """Acknowledge, accept, show. What Discord refuses after the acceptance is the engine's."""
+        """Acknowledge, accept, show.
+
+        After the acceptance nothing may end in a refusal: the engine shows what is missing.
+        """
         if not interaction.response.is_done():
             await interaction.response.defer(thinking=True)
         job = await self.jobs.request(order)
@@ -132,8 +135,8 @@ class JobDesk:
             message_id = await self._delivery.show_first(await self.jobs.card_of(job))
             if message_id is not None:
                 await self.jobs.show_at(job, message_id=message_id)
-        except StorageError as error:
-            _log.warning("card_not_recorded", job=job.short_id, error=repr(error))
+        except Exception:  # noqa: BLE001 - the member would read "not charged", which is untrue.
+            _log.exception("card_not_recorded", job=job.short_id)
 
     async def edit_picture(
         self, interaction: discord.Interaction[Any], message: discord.Message
@@ -240,7 +243,10 @@ class JobDesk:
         variation = _VARIATIONS[action]
         changes = _SAME if variation is Variation.AGAIN else _with_picture(interaction)
         press = press_of(interaction, self._clock)
-        return await self.jobs.again(short_id, press, variation=variation, changes=changes)
+        try:
+            return await self.jobs.again(short_id, press, variation=variation, changes=changes)
+        except ResultUnavailable as error:
+            raise PictureGone from error
 
     async def _own(self, interaction: discord.Interaction[Any], short_id: str) -> Card:
         """The job's card, for its owner and staff. Raises `NotOwner`."""

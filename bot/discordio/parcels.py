@@ -50,7 +50,7 @@ def packed(card: Card, *, limit_bytes: int | None, now_us: int) -> Parcel:
                 parcel.files.append(file)
                 room_bytes -= artifact.size_bytes
                 continue
-        is_here = path is not None
+        is_here = path is not None and path.is_file()
         if is_here:
             parcel.notes.append(texts.too_large_line(artifact.size_bytes, limit_bytes))
         link = links.line(artifact)

@@ -161,7 +161,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     errors.PictureGone: lambda _: _you(
         "The picture is out of reach",
-        "Discord no longer gives out the picture that this job began with.",
+        "The picture that this begins with is no longer given out.",
         "Use the command again and attach the picture.",
     ),
     errors.MemberNotHere: lambda _: _you(

@@ -49,7 +49,7 @@ class Studio:
         assert told["state"] == "answered", told
         found = self.foreman.jobs_of(USERS[user])
         assert len(found) == count + 1, await self.town.messages(channel=channel, user=user)
-        return found[-1]
+        return await self.recorded(found[-1])
 
     async def use(
         self,
@@ -128,11 +128,16 @@ class Studio:
             told = await self.town.call("GET", f"interactions/{interaction_id}")
         return told
 
+    async def recorded(self, job: Job) -> Job:
+        """The job, once its card is written down."""
+        await self.town.until(lambda _: self.foreman.fresh(job).card_message_id is not None)
+        return self.foreman.fresh(job)
+
     # --- Looking ------------------------------------------------------------------------------
 
     async def card(self, job: Job, *, channel: int = GENERAL_ID) -> Json:
         """The message that is the job's card."""
-        message_id = self.foreman.fresh(job).card_message_id
+        message_id = (await self.recorded(job)).card_message_id
         return await self.message(str(message_id), channel=channel)
 
     async def message(

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 
 from bot.limits import CONFIRMATION_S
 from sandbox.discord.seed import GENERAL_ID, MIRA_ID
+from storage.database import Connection
+from storage.inline import InlineDatabase
 from storage.types import JobKind
 from tests.cogs.mishaps import problems
 from tests.cogs.studio import Studio, labels, opened, parts
 from tests.cogs.town import Json, words
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DEAR = {"prompt": "a long film", "seconds": 30, "size": "720p 16:9"}
 """135 credits with the default model."""
 
 
 @pytest.fixture
-async def studio() -> AsyncGenerator[Studio]:
+async def studio(request: pytest.FixtureRequest) -> AsyncGenerator[Studio]:
+    if "slow" in request.fixturenames:  # before the town is built on its books
+        request.getfixturevalue("slow")
     async with opened(allowance_credits=500) as made:
         yield made
 
@@ -238,10 +247,21 @@ async def test_a_yes_that_came_too_late_for_the_credits_is_told(studio: Studio) 
 # --- When the books are slow ---------------------------------------------------------------------
 
 
+class SlowStore(InlineDatabase):
+    """Every writing transaction waits as long as it takes to tell Discord that we are at work."""
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        await asyncio.sleep(0.05)
+        return await super().transact(body, *args, **kwargs)
+
+
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Discord is told before the price is known."""
     monkeypatch.setattr("bot.discordio.job_desk.ACKNOWLEDGE_DELAY_S", 0)
+    monkeypatch.setattr("tests.cogs.town.InlineDatabase", SlowStore)
 
 
 @pytest.mark.usefixtures("slow")

@@ -194,6 +194,54 @@ async def test_posted_and_deleted_counts_as_delivered(studio: Studio) -> None:
     assert await studio.town.from_bot() == []
 
 
+async def test_a_channel_that_takes_no_new_messages_is_left_for_the_dm(studio: Studio) -> None:
+    """F-89: the card was deleted, and meanwhile the right to write was taken away."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    await refused(studio, "POST", CREATE, 404, 10003)
+
+    delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(job))
+
+    assert delivered.sink is Sink.DM
+
+
+async def test_a_history_that_may_not_be_read_is_no_obstacle(studio: Studio) -> None:
+    """S-7: created again, and the nonce still helps for minutes."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    await refused(studio, "GET", CREATE, 403, 50001)
+
+    delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(job))
+
+    assert delivered.sink is Sink.MESSAGE
+
+
+async def test_a_history_that_does_not_come_is_waited_for(studio: Studio) -> None:
+    """Nobody knows then whether it was posted."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    job = studio.foreman.succeed(job)
+    await studio.town.fault(method="GET", path_regex=CREATE, status=503)
+
+    with pytest.raises(DeliveryPostponed):
+        await studio.foreman.deliver(studio.delivery, job)
+
+
+async def test_only_messages_since_the_order_are_looked_through(studio: Studio) -> None:
+    """Older ones cannot show the job."""
+    await studio.town.say("tom", "long ago")
+    old = studio.town.sandbox.world.visible_messages(GENERAL_ID)[0]
+    old.created_ms -= 3_600_000
+    studio.town.sandbox.world.channels[GENERAL_ID].messages = {old.id - (3_600_000 << 22): old}
+    old.id -= 3_600_000 << 22
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+
+    delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(job))
+
+    assert delivered.sink is Sink.MESSAGE
+
+
 # --- The fourth and the last: a DM, the list -----------------------------------------------------
 
 

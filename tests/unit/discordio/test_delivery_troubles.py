@@ -201,3 +201,28 @@ async def test_a_silent_discord_is_not_waited_for_without_end(
 
     with pytest.raises(DeliveryPostponed):
         await studio.foreman.deliver(studio.delivery, job)
+
+
+async def test_at_the_end_of_the_process_everything_waits(studio: Studio) -> None:
+    """A closed client cannot say anything about a channel."""
+    job = studio.foreman.succeed(await studio.order())
+    facts = await studio.foreman.card(job)
+    await studio.town.bot.close()
+
+    with pytest.raises(DeliveryPostponed):
+        await studio.delivery.deliver(facts)
+
+
+async def test_what_is_remembered_is_bounded(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs and closed channels come and go for months; forgetting costs a request at most."""
+    monkeypatch.setattr("bot.discordio.delivery.SHOWN_CARDS_MAX", 1)
+    monkeypatch.setattr("bot.discordio.delivery.CLOSED_CHANNELS_MAX", 0)
+    first = studio.foreman.succeed(await studio.order())
+    second = studio.foreman.succeed(await studio.order())
+    await refused(studio, "PATCH", EDIT, 403, 50001)
+
+    sinks = [(await studio.foreman.deliver(studio.delivery, job)).sink for job in (first, second)]
+
+    assert sinks == [Sink.TOKEN, Sink.CARD]

@@ -8,7 +8,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.discordio.people import is_staff, may_forget, require_staff
+from bot.discordio.people import is_age_restricted, is_staff, may_forget, require_staff
 from bot.errors import GuildOnly, PermissionMissing
 
 
@@ -48,3 +48,34 @@ def test_forgetting_is_like_deleting_messages() -> None:
     assert may_forget(used_by(5, manage_messages=True))
     assert may_forget(used_by(None))
     assert not may_forget(used_by(5))
+
+
+def place(*, guild_is: bool, channel_is: bool | None) -> Any:
+    """An interaction in a server; `channel_is` None is a channel that we know nothing about."""
+    level = discord.NSFWLevel.age_restricted if guild_is else discord.NSFWLevel.default
+    channel = SimpleNamespace() if channel_is is None else SimpleNamespace(nsfw=channel_is)
+    return SimpleNamespace(guild_id=5, guild=SimpleNamespace(nsfw_level=level), channel=channel)
+
+
+@pytest.mark.parametrize(
+    ("guild_is", "channel_is", "expected"),
+    [
+        (False, False, False),
+        (False, True, True),
+        (True, False, True),
+        (True, None, True),
+        (False, None, False),
+    ],
+)
+def test_the_server_or_the_channel_makes_a_place_for_adults(
+    *, guild_is: bool, channel_is: bool | None, expected: bool
+) -> None:
+    """F-150: Discord's own command flag looks at the channel alone; unknown means no."""
+    assert is_age_restricted(place(guild_is=guild_is, channel_is=channel_is)) is expected
+
+
+def test_a_server_that_we_do_not_know_is_not_for_adults() -> None:
+    """A command used where the bot itself is not a member."""
+    stranger: Any = SimpleNamespace(guild_id=5, guild=None, channel=None)
+
+    assert not is_age_restricted(stranger)
