@@ -11,20 +11,28 @@ import asyncio
 import sys
 import urllib.request
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 from urllib.error import URLError
 
 from bot import app, log, settings
+from bot.assembly import AIVIDEO
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loader import load as load_catalogue
+from bot.discordio.account import bot_name
 from bot.errors import (
     CatalogueInvalid,
     DiscordRefused,
     DiscordUnreachable,
+    InvalidApiKey,
     Problem,
+    ProviderError,
     SettingsInvalid,
 )
 from bot.limits import HEALTH_TIMEOUT_S
+from bot.providers.http import ProviderHttp, make_session
+from bot.providers.registry import ChatProviders
 from bot.settings import Settings
 from bot.text import console
 from storage import ledger, readonly
@@ -37,6 +45,8 @@ EXIT_UNAVAILABLE = 69
 EXIT_IO = 74
 EXIT_ALREADY_RUNNING = 75
 EXIT_CONFIG = 78
+
+_ONLINE_HELP = "ask Discord for the bot's name and the provider for the balance, too"
 
 _FAILURES: tuple[tuple[type[Exception], int, Callable[[Any], str]], ...] = (
     (SettingsInvalid, EXIT_CONFIG, lambda error: console.settings_problems(error.problems)),
@@ -56,10 +66,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot", description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     for name, (_function, help_text) in _VERBS.items():
-        verbs.add_parser(name, help=help_text)
-    function, _help = _VERBS[parser.parse_args(arguments).verb]
+        verb = verbs.add_parser(name, help=help_text)
+        if name == "check":
+            verb.add_argument("--online", action="store_true", help=_ONLINE_HELP)
+    chosen = vars(parser.parse_args(arguments))
+    function, _help = _VERBS[chosen.pop("verb")]
     try:
-        return function()
+        return function(**chosen)
     except tuple(failure for failure, _code, _words in _FAILURES) as error:
         return _explain(error)
 
@@ -82,14 +95,17 @@ def _run() -> int:
     return 0
 
 
-def _check() -> int:
-    """Say what `run` would do, without the network; the database is opened as `run` opens it."""
+def _check(*, online: bool) -> int:
+    """Say what `run` would do; the network is asked on request only, and nothing is changed."""
     chosen, catalogue = _read_everything()
     _configure_log(chosen, quiet=True)
     path = sqlite_path(chosen.database_url)
     # One that was there and is missing is a problem to report, one that never was is not.
-    if any(path.parent.glob(f"{path.name}*")):
-        asyncio.run(_with_database(chosen, lambda database: database.read(ledger.audit)))
+    if readonly.ever_made(chosen.database_url):
+        with suppress(OlderSchema):  # `run` brings it to this version's
+            readonly.view(chosen.database_url, readonly.sound)
+    code = _ask_outside(chosen) if online else 0
+    readonly.assert_free(chosen.database_url)
     _say(
         console.check_report(
             api_url=chosen.discord_api_url,
@@ -99,7 +115,7 @@ def _check() -> int:
             allowance_ucr=chosen.allowance.amount_ucr,
         )
     )
-    return 0
+    return code
 
 
 def _migrate() -> int:
@@ -115,8 +131,8 @@ def _audit() -> int:
     """Look at the books as they stand, also beside the bot that keeps them."""
     chosen = settings.load(needs_keys=False)
     _configure_log(chosen, quiet=True)
-    path = sqlite_path(chosen.database_url)
-    if not any(path.parent.glob(f"{path.name}*")):
+    if not readonly.ever_made(chosen.database_url):
+        path = sqlite_path(chosen.database_url)
         print(console.store_missing(str(path)), file=sys.stderr)  # noqa: T201 - as above.
         return EXIT_IO
     broken = readonly.view(chosen.database_url, ledger.audit)
@@ -138,7 +154,7 @@ def _health() -> int:
         return EXIT_UNAVAILABLE
 
 
-_VERBS: dict[str, tuple[Callable[[], int], str]] = {
+_VERBS: dict[str, tuple[Callable[..., int], str]] = {
     "run": (_run, "be in Discord until stopped"),
     "check": (_check, "read settings, catalogue and database, and say what run would do"),
     "migrate": (_migrate, "bring the database to this version's schema"),
@@ -176,6 +192,49 @@ def _read_everything() -> tuple[Settings, Catalogue]:
     if problems or chosen is None or catalogue is None:
         raise SettingsInvalid(problems=problems)
     return chosen, catalogue
+
+
+def _ask_outside(chosen: Settings) -> int:
+    """Print what Discord and the provider say of the keys; the exit code that it means."""
+    discord, provider = asyncio.run(_answers(chosen))
+    _say(console.online_report(discord=discord, provider=provider))
+    if isinstance(discord, DiscordRefused) or isinstance(provider, InvalidApiKey):
+        return EXIT_CONFIG
+    if isinstance(discord, str) and isinstance(provider, Decimal):
+        return 0
+    return EXIT_UNAVAILABLE
+
+
+async def _answers(
+    chosen: Settings,
+) -> tuple[str | DiscordRefused | DiscordUnreachable, Decimal | ProviderError]:
+    """Ask both at once; neither failure hides the other."""
+    return await asyncio.gather(_bot_name(chosen), _balance(chosen))
+
+
+async def _bot_name(chosen: Settings) -> str | DiscordRefused | DiscordUnreachable:
+    assert chosen.discord_token is not None
+    try:
+        return await bot_name(
+            api_url=chosen.discord_api_url, token=chosen.discord_token.get_secret_value()
+        )
+    except (DiscordRefused, DiscordUnreachable) as error:
+        return error
+
+
+async def _balance(chosen: Settings) -> Decimal | ProviderError:
+    assert chosen.aivideo_api_key is not None
+    async with make_session() as session:
+        http = ProviderHttp(
+            session,
+            provider=AIVIDEO,
+            base_url=chosen.aivideo_base_url,
+            api_key=chosen.aivideo_api_key.get_secret_value(),
+        )
+        try:
+            return (await ChatProviders(http).balance()).balance
+        except ProviderError as error:
+            return error
 
 
 def _configure_log(chosen: Settings, *, quiet: bool = False) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from storage import locks, migrate, sqlite
 from storage.errors import StoreCorrupt, StoreUnavailable
 
-__all__ = ["Connection", "Database", "Store", "sqlite_path"]
+__all__ = ["Connection", "Database", "Store", "existed", "lock_path", "sqlite_path"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -178,7 +178,7 @@ def _claim(path: Path) -> locks.FileLock:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         locks.refuse_network_filesystem(path.parent)
-        lock = locks.FileLock.acquire(path.with_name(path.name + ".lock"), database=path)
+        lock = locks.FileLock.acquire(lock_path(path), database=path)
     except OSError as error:
         raise StoreUnavailable(cause=str(error)) from error
     try:
@@ -192,17 +192,25 @@ def _claim(path: Path) -> locks.FileLock:
     return lock
 
 
+def lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
 def _marker(path: Path) -> Path:
     return path.with_name(path.name + ".exists")
 
 
-def _ensure_file(path: Path) -> None:
-    """Never an empty database in place of a missing one (F-113).
+def existed(path: Path) -> bool:
+    """Whether there ever was a database, by the marker or a write-ahead log without its database.
 
-    That one existed is known from the marker, or from a write-ahead log without its database.
+    False also for one that is just being made.
     """
-    existed = _marker(path).exists() or path.with_name(path.name + "-wal").exists()
-    if existed and (not path.exists() or path.stat().st_size == 0):
+    return _marker(path).exists() or path.with_name(path.name + "-wal").exists()
+
+
+def _ensure_file(path: Path) -> None:
+    """Never an empty database in place of a missing one (F-113)."""
+    if existed(path) and (not path.exists() or path.stat().st_size == 0):
         raise StoreCorrupt(path=str(path), cause="missing")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

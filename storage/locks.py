@@ -54,6 +54,22 @@ class FileLock:
             self._descriptor = None
 
 
+def assert_free(path: Path, *, database: Path) -> None:
+    """Raise StoreInUse when a live process holds the lock file `path`; nothing is made or kept."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        # Shared, so that two who look at once do not see each other.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        pid, host = _holder(os.read(descriptor, HOLDER_BYTES_MAX))
+        raise StoreInUse(path=str(database), pid=pid, host=host) from error
+    finally:
+        os.close(descriptor)
+
+
 def _holder(note: bytes) -> tuple[int | None, str | None]:
     """Pid and host from a lock file; None where it is being written or is not ours."""
     try:

@@ -17,8 +17,8 @@ from urllib.parse import quote
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from storage import migrate, sqlite
-from storage.database import sqlite_path
+from storage import locks, migrate, sqlite
+from storage.database import existed, lock_path, sqlite_path
 from storage.errors import StoreCorrupt
 
 P = ParamSpec("P")
@@ -37,6 +37,22 @@ class OlderSchema(Exception):
     def __init__(self, *, path: Path) -> None:
         super().__init__(str(path))
         self.path = path
+
+
+def ever_made(url: str) -> bool:
+    """Whether there is a database to look at, or was one that is missing now."""
+    path = sqlite_path(url)
+    return existed(path) or (path.is_file() and path.stat().st_size > 0)
+
+
+def assert_free(url: str) -> None:
+    """Raise `StoreInUse` when another process holds the database; this one does not take it."""
+    path = sqlite_path(url)
+    locks.assert_free(lock_path(path), database=path)
+
+
+def sound(_connection: Connection) -> None:
+    """Look at nothing more than what every view checks."""
 
 
 def view(

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
 from bot.catalogue.catalogue import Catalogue
-from bot.errors import DiscordRefused, DiscordUnreachable, Problem
+from bot.errors import (
+    AnswerLost,
+    AnswerMalformed,
+    DiscordRefused,
+    DiscordUnreachable,
+    InsufficientPermissions,
+    InvalidApiKey,
+    IpNotAllowed,
+    Problem,
+    ProviderError,
+    ProviderUnreachable,
+    RateLimited,
+)
 from bot.text.money import credits_text
 from storage.errors import StoreCorrupt, StoreInUse, StoreUnavailable
 
@@ -91,6 +104,54 @@ def check_report(
             f"  give         {credits_text(allowance_ucr)} credits a day to each member",
         ]
     )
+
+
+BALANCE_DIGITS_MAX = 20
+"""A number with more is nonsense, and may not fill the terminal."""
+
+_PROVIDER_FAILURES: Mapping[type[ProviderError], str] = {
+    InvalidApiKey: "does not accept AIVIDEO_API_KEY. Look it up, or make a new one there.",
+    IpNotAllowed: "does not accept requests from this machine's address. Allow it there.",
+    InsufficientPermissions: "does not let this AIVIDEO_API_KEY read the balance.",
+    RateLimited: "was asked too often just now. Try again in a minute.",
+    ProviderUnreachable: "could not be reached. Is the network up, and AIVIDEO_BASE_URL right?",
+    AnswerLost: "did not answer in time. Is the network up?",
+    AnswerMalformed: "gave an answer that is no balance. Is AIVIDEO_BASE_URL right?",
+}
+
+
+def online_report(
+    *, discord: str | DiscordRefused | DiscordUnreachable, provider: Decimal | ProviderError
+) -> str:
+    """What `check --online` adds: the bot's name and the operator's balance, or what is wrong."""
+    return "\n".join(
+        [
+            "Asked just now:",
+            f"  Discord      {_discord_words(discord)}",
+            f"  the provider {_provider_words(provider)}",
+        ]
+    )
+
+
+def _discord_words(answer: str | DiscordRefused | DiscordUnreachable) -> str:
+    match answer:
+        case str():
+            return f"knows the bot as {answer}"
+        case DiscordRefused():
+            return "does not accept DISCORD_TOKEN. Make a new one in the developer portal."
+        case DiscordUnreachable():
+            return "could not be reached. Is the network up, and DISCORD_API_URL right?"
+
+
+def _provider_words(answer: Decimal | ProviderError) -> str:
+    if isinstance(answer, Decimal):
+        plain = abs(answer.adjusted()) < BALANCE_DIGITS_MAX
+        return f"holds a balance of {f'{answer.normalize():f}' if plain else answer} credits"
+    for failure, words in _PROVIDER_FAILURES.items():
+        if isinstance(answer, failure):
+            return words
+    status = "" if answer.status is None else f" (HTTP {answer.status})"
+    return f"answered with an error{status}. Try again later."
 
 
 def audit_report(broken: Iterable[str]) -> str:

@@ -31,9 +31,9 @@ class Shell:
         self.home = home
         self.database = home / "data" / "atelier.db"
 
-    def run(self, verb: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(self, verb: str, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "bot", verb],
+            [sys.executable, "-m", "bot", verb, *options],
             cwd=self.home,
             env={
                 "PATH": os.environ["PATH"],
@@ -94,6 +94,16 @@ def test_check_says_what_run_would_do_and_makes_nothing(shell: Shell) -> None:
         assert words in done.stdout
     assert "canary" not in done.stdout + done.stderr
     assert not shell.database.exists()
+
+
+def test_check_changes_nothing_about_a_database_that_is_there(migrated: Shell) -> None:
+    """It only looks: an older schema waits for `run`, and nobody is fenced."""
+    with sqlite3.connect(migrated.database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    before = migrated.database.read_bytes()
+    assert migrated.run_with_keys("check").returncode == 0
+    assert migrated.database.read_bytes() == before
 
 
 def test_migrate_makes_the_database_without_any_key(migrated: Shell) -> None:

@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 
 from storage import ledger, migrate, preferences
 from storage.database import Database, sqlite_path
-from storage.errors import StoreCorrupt, StoreUnavailable
+from storage.errors import StoreCorrupt, StoreInUse, StoreUnavailable
 from storage.inline import InlineDatabase
-from storage.readonly import OlderSchema, view
+from storage.readonly import OlderSchema, assert_free, ever_made, view
 
 PATIENCE_S = 30.0
 """For another thread or process on a busy machine."""
@@ -83,6 +83,24 @@ async def test_the_holder_is_not_fenced(database: Database, url: str) -> None:
     """A look is no start: the epoch stays (S-8)."""
     view(url, get)
     await database.transact(put, value="still mine")
+
+
+async def test_whether_somebody_holds_it_is_asked_without_taking_it(url: str) -> None:
+    """Before there is one, while it is held, and after; a start is possible at once."""
+    path = sqlite_path(url)
+    assert_free(url)
+    assert not ever_made(url)
+    assert not path.parent.exists()
+    database = await Database.open(url)
+    with pytest.raises(StoreInUse) as held:
+        assert_free(url)
+    assert held.value.pid == os.getpid()
+    await database.close()
+    assert_free(url)
+    assert ever_made(url)
+    await (await Database.open(url)).close()
+    path.unlink()
+    assert ever_made(url)
 
 
 CRASH = """
