@@ -31,7 +31,7 @@ from tests.unit.storage.bench import bench
 from tests.unit.storage.job_model import Board, Piece
 from tests.unit.storage.workshop import LEASE_US, MINUTE_US, new_job, picture
 
-EXAMPLES = int(os.environ.get("JOB_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("JOB_EXAMPLES", "60"))
 STEPS = int(os.environ.get("JOB_STEPS", "40"))
 
 users = st.sampled_from([MIRA, TOM])
