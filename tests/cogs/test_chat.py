@@ -230,26 +230,6 @@ async def test_what_was_shown_stays_when_the_stream_is_cut(town: Town) -> None:
     assert "not charged" in answer["content"]
 
 
-async def test_no_request_can_ping_anybody(town: Town) -> None:
-    """F-144: every request that carries content says so, whatever the model wrote."""
-    town.model.says("@everyone <@&1> <@2>\n" * 200)
-    await town.say("mira", "{bot} hello")
-    await town.until(lambda all_: bool(all_) and "left" in words(all_[-1]))
-    await town.use("mira", "help")
-    await town.until(lambda all_: "What I can do" in words(all_[-1]))
-
-    bodies = [one["body"] for one in await town.requests() if isinstance(one["body"], dict)]
-    carrying = [
-        body.get("data", body)
-        for body in bodies
-        if "content" in body or "components" in body or "content" in (body.get("data") or {})
-    ]
-    assert len(carrying) >= 3
-    for body in carrying:
-        assert body["allowed_mentions"]["parse"] == []
-        assert not body["allowed_mentions"].get("replied_user")
-
-
 async def test_a_lost_answer_of_discord_does_not_double_a_message(town: Town) -> None:
     """F-86: the create took effect, its reply was lost, and the nonce makes one of two."""
     await town.fault(method="POST", path_regex="/messages$", status=502, times=1, after_effect=True)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.world import World, visible_text
 
+CHAT_INPUT = 1
+
 
 async def run(world: World, user: str, name: str, **options: object) -> str:
     interaction_id = await world.command(user, "bot-lab", name, **options)
@@ -51,7 +53,8 @@ async def test_prices_and_help_name_everything(world: World, command: str) -> No
     text = await run(world, "mira", command)
     if command == "help":
         for registered in (await world.get("state"))["commands"]:
-            assert f"/{registered['name']}" in text or f"</{registered['name']}" in text
+            slash = "/" if registered["type"] == CHAT_INPUT else ""
+            assert f"{slash}{registered['name']}" in text
     else:
         for label in ("GPT", "2.5 Pro", "3.1 Pro"):
             assert label in text
