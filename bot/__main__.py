@@ -65,12 +65,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m bot", description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
-    for name, (_function, help_text) in _VERBS.items():
+    for name, (_function, help_text) in VERBS.items():
         verb = verbs.add_parser(name, help=help_text)
         if name == "check":
             verb.add_argument("--online", action="store_true", help=_ONLINE_HELP)
     chosen = vars(parser.parse_args(arguments))
-    function, _help = _VERBS[chosen.pop("verb")]
+    function, _help = VERBS[chosen.pop("verb")]
     try:
         return function(**chosen)
     except tuple(failure for failure, _code, _words in _FAILURES) as error:
@@ -154,7 +154,7 @@ def _health() -> int:
         return EXIT_UNAVAILABLE
 
 
-_VERBS: dict[str, tuple[Callable[..., int], str]] = {
+VERBS: dict[str, tuple[Callable[..., int], str]] = {
     "run": (_run, "be in Discord until stopped"),
     "check": (_check, "read settings, catalogue and database, and say what run would do"),
     "migrate": (_migrate, "bring the database to this version's schema"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.__main__ import VERBS
 from bot.discordio.client import EXTENSIONS
 from bot.settings import Settings
 
@@ -33,6 +34,12 @@ def test_defaults_in_the_readme_are_those_of_the_code() -> None:
     """The table cannot drift."""
     for field in ("discord_api_url", "aivideo_base_url", "database_url", "web_host", "log_format"):
         assert f"`{Settings.model_fields[field].default}`" in README
+
+
+@pytest.mark.parametrize("verb", sorted({*VERBS, "--online"} - {"run"}))
+def test_every_verb_is_in_the_readme(verb: str) -> None:
+    """What `python -m bot` can do."""
+    assert re.search(rf"`(python -m bot )?{verb}`|-m bot {verb}", README)
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
