@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 SANDBOX := $(VENV)/.sandbox
 DEVELOPMENT := $(VENV)/.development
 UV_VERSION := 0.13.8
+# Two cores are what the suite is measured on; each process has a sandbox of its own.
+TEST_PROCESSES ?= 2
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
 
@@ -39,7 +41,7 @@ run: $(SANDBOX) ## start the bot; without DISCORD_TOKEN, the sandbox at http://1
 	@exec $(BIN)/python -m sandbox auto
 
 test: $(DEVELOPMENT) ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
 
 check: $(DEVELOPMENT) ## lint, types, layers, documentation
 	$(BIN)/ruff check .
