@@ -58,11 +58,11 @@ class Engine:
         self._bench = bench
         self._watcher = Watcher(bench)
         self._evidence = Evidence(bench, self._watcher)
-        self._submitter = Submitter(bench, self._evidence)
         self._deliverer = Deliverer(bench)
         self._refresher = Refresher(bench)
         self._housekeeper = Housekeeper(bench)
         self._bell = asyncio.Event()
+        self._submitter = Submitter(bench, self._evidence, moved=self._bell.set)
         self._rung: dict[int, asyncio.Event] = {}
         """One for each create in flight: a callback may come before its answer."""
         self._creates: dict[int, tuple[str, asyncio.Task[None]]] = {}
@@ -110,10 +110,7 @@ class Engine:
         while not self._closing:
             self._bell.clear()
             try:
-                claimed = await self._claim()
-                for job in claimed:
-                    await self._take(job)
-                pause_s = await self._pause_s(busy=bool(claimed))
+                pause_s = await self._turn()
             except StoreInUse:
                 _log.error("engine_fenced", fault="F-119")
                 return
@@ -124,6 +121,20 @@ class Engine:
                 _log.exception("engine_broke")
                 pause_s = STORE_TROUBLE_DELAY_S
             await self._rest(pause_s)
+
+    async def _turn(self) -> float:
+        """Begin to move what is due; how long nothing else can be."""
+        next_us = await self._bench.database.read(jobs.next_due_us)
+        if next_us is None:
+            return JOB_SWEEP_S
+        wait_s = (next_us - self._bench.clock.now_us()) / US_PER_S
+        if wait_s > 0:
+            return min(wait_s, JOB_SWEEP_S)
+        claimed = await self._claim()
+        for job in claimed:
+            await self._take(job)
+        # Nothing of what is due can be claimed while every create or step is taken.
+        return 0.0 if claimed else CREATE_SLOT_DELAY_S
 
     async def _claim(self) -> tuple[Job, ...]:
         free = JOB_STEPS_MAX - len(self._steps)
@@ -141,16 +152,6 @@ class Engine:
         catalogue = self._bench.catalogue
         models = (*catalogue.image_models.values(), *catalogue.video_models.values())
         return CREATES_PER_PROVIDER_MAX * max(1, len({model.provider for model in models}))
-
-    async def _pause_s(self, *, busy: bool) -> float:
-        """Until the next job is due; not at once for those that wait for a free create."""
-        next_us = await self._bench.database.read(jobs.next_due_us)
-        if next_us is None:
-            return JOB_SWEEP_S
-        wait_s = (next_us - self._bench.clock.now_us()) / US_PER_S
-        if wait_s <= 0 and not busy:
-            return CREATE_SLOT_DELAY_S
-        return min(max(wait_s, 0.0), JOB_SWEEP_S)
 
     async def _rest(self, pause_s: float) -> None:
         sleeping = asyncio.create_task(self._bench.clock.sleep(pause_s))

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from bot.errors import ProviderError, ResultUnavailable, ResultUnusable
+from bot.errors import ProviderError, ResultUnavailable, ResultUnusable, TaskNotFound
 from bot.jobs.bench import Bench
 from bot.jobs.books import adopt_task, attach_late, heard_of
 from bot.jobs.hints import hint_of
 from bot.jobs.machine import confirms, evidence_delay_s, may_get
 from bot.jobs.money import reported_cost
 from bot.jobs.watching import Watcher
-from bot.limits import LATE_TRIES, POLL_INTERVAL_S_MIN
+from bot.limits import LATE_TRIES, POLL_INTERVAL_S_MIN, TASK_MISSING_TRIES
 from bot.providers.base import TaskState, TaskStatus
 from storage import inbox, jobs
 from storage.types import Artifact, Callback, Job, JobStatus, Outcome
@@ -71,6 +71,10 @@ class Evidence:
         """Read the task ourselves; only that counts (I-26)."""
         state = await self._watcher.read(job, task_id)
         if isinstance(state, ProviderError):
+            tries = self._bench.memories.of(job.id).evidence + 1
+            if isinstance(state, TaskNotFound) and tries >= TASK_MISSING_TRIES:
+                await self._reject(job, named, reason="no_such_task")
+                return None
             return await self._again(job, named)
         wire_id = self._bench.wire_id_of(job)
         now_us = self._bench.clock.now_us()
@@ -169,6 +173,8 @@ class Evidence:
 
     async def _reject(self, job: Job, callbacks: Sequence[Callback], *, reason: str) -> None:
         _log.warning("callback_rejected", fault="F-65", job=job.short_id, reason=reason)
+        memory = self._bench.memories.of(job.id)
+        self._bench.memories.keep(job.id, replace(memory, evidence=0))
         await self._seen(callbacks)
 
     async def _seen(self, callbacks: Sequence[Callback]) -> None:

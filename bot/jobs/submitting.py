@@ -48,9 +48,11 @@ _log = structlog.get_logger(__name__)
 class Submitter:
     """Sends each intent at most once (I-24)."""
 
-    def __init__(self, bench: Bench, evidence: Evidence) -> None:
+    def __init__(self, bench: Bench, evidence: Evidence, *, moved: Callable[[], None]) -> None:
         self._bench = bench
         self._evidence = evidence
+        self._moved = moved
+        """Told when a job was moved while its create is still in flight."""
 
     async def submit(self, job: Job, rung: asyncio.Event) -> None:
         """Send a queued job; `rung` is set whenever a callback was stored.
@@ -126,13 +128,14 @@ class Submitter:
                 _log.exception("evidence_not_read", job=job.short_id)
                 continue
             if isinstance(seen, Adopted):
+                self._moved()
                 return seen
         return None
 
     # --- Its verdict --------------------------------------------------------------------------
 
     async def _write(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Write what only this process knows, again and again while the database is away."""
         for _try in range(VERDICT_WRITES_MAX - 1):

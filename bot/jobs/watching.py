@@ -182,13 +182,13 @@ class Watcher:
             found.setdefault(fetched.sha256, (fetched, url))
             if job.kind is JobKind.VIDEO:
                 return _artifacts(job, state, tuple(found.values()))
-        if not found and state.has_content:
+        if not found and state.has_content:  # the provider's own copy, once
             try:
                 content = await self._content(job, state)
             except (ResultUnavailable, ResultUnusable) as error:
                 errors.append(error)
             else:
-                found[content.sha256] = (content, None)
+                return _artifacts(job, state, ((content, None),))
         if not found or (patient and _passing(errors)):
             raise _worst(errors)
         return _artifacts(job, state, tuple(found.values()))

@@ -57,7 +57,7 @@ class Fuse:
 
 
 class FusedStore:
-    """A `Store` whose process can end after each transaction; what is before one is after another."""
+    """A `Store` whose process can end after each transaction."""
 
     def __init__(self, inner: Store, fuse: Fuse) -> None:
         self._inner = inner
@@ -66,7 +66,7 @@ class FusedStore:
         """Raised instead of the next transactions."""
 
     async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._fuse.check()
         await asyncio.sleep(0)  # others may come between a read and its transaction
@@ -77,7 +77,7 @@ class FusedStore:
         return done
 
     async def read(
-        self, body: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._fuse.check()
         await asyncio.sleep(0)

@@ -1,0 +1,175 @@
+"""Outcomes into Discord, and cards on the way there (S-7, F-4, F-15, F-16)."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.jobs.ports import DeliveryPostponed
+from bot.limits import CARD_INTERVAL_S
+from storage.types import JobStatus, Outcome, Sink
+from tests.unit.jobs.conftest import NewWorld
+from tests.unit.jobs.virtual import virtually
+from tests.unit.jobs.world import DAY_S, TOM, World
+
+
+@virtually
+async def test_discords_troubles_are_sat_out(world: World) -> None:
+    """S-7: tried again when Discord says, the credits long settled."""
+    world.delivery.troubles = [DeliveryPostponed(retry_after_s=wait) for wait in (30.0, 0.0, 90.0)]
+    await world.boot()
+    job = await world.request()
+    finished = await world.until_status(job, JobStatus.FINISHED)
+    done = await world.delivered(job)
+    assert done.delivered_us is not None
+    assert finished.finished_us is not None
+    assert 120 <= (done.delivered_us - finished.finished_us) / 1_000_000 <= 160
+    assert (done.sink, world.delivery.deliveries[job.id]) == (Sink.CARD, 1)
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_closed_discord_leaves_the_outcome_to_the_list(world: World) -> None:
+    """S-7: an age of 24 h, then the member's own list has it; paid, for it can be had there."""
+    world.delivery.trouble = DeliveryPostponed(retry_after_s=5.0)
+    await world.boot()
+    job = await world.request()
+    done = await world.delivered(job, within_s=2 * DAY_S)
+    assert (done.sink, done.outcome) == (Sink.LIST, Outcome.SUCCEEDED)
+    assert done.delivered_us is not None
+    assert done.finished_us is not None
+    assert done.delivered_us - done.finished_us >= 86_400 * 1_000_000
+    await world.stop()
+
+
+@virtually
+async def test_a_mistake_in_the_delivery_is_a_trouble_that_passes(world: World) -> None:
+    """An exception that nobody foresaw does not lose the outcome."""
+    world.delivery.troubles = [ZeroDivisionError(), ValueError()]
+    await world.boot()
+    job = await world.request()
+    await world.delivered(job, within_s=60)
+    await world.stop()
+    world.check_over()
+
+
+@pytest.mark.parametrize("down_s", [1, 60, 110, 130, 400, 2_000])
+def test_shown_and_not_written_down_is_shown_once_more_in_place(
+    new_world: NewWorld, down_s: float
+) -> None:
+    """F-16: a crash between the edit and its record repeats the edit; the outcome is the same."""
+
+    @virtually
+    async def play() -> None:
+        world = new_world()
+        await world.boot()
+        job = await world.request()
+        await world.until(lambda: world.delivery.deliveries[job.id] == 1)
+        await world.crash()
+        await world.clock.sleep(down_s)
+        await world.boot()
+        await world.delivered(job, within_s=5)
+        assert len(world.delivery.outcomes[job.id]) == 1
+        assert world.delivery.deliveries[job.id] <= 2
+        await world.stop()
+        world.check_over()
+
+    play()
+
+
+@virtually
+async def test_a_card_that_was_never_shown_appears_after_a_restart(world: World) -> None:
+    """F-4: accepted, and the process ended before the card stood in Discord."""
+    world.provider.task_takes_s = 100.0
+    job = await world.request()
+    await world.boot()
+    await world.until(lambda: world.fresh(job).card_message_id is not None, within_s=10)
+    await world.stop()
+
+
+@virtually
+async def test_cards_are_not_refreshed_more_often_than_agreed(world: World) -> None:
+    """One card, many changes: at most one edit in five seconds."""
+    world.provider.task_takes_s = 40.0
+    await world.boot()
+    job = await world.request()
+    began_s = world.clock.monotonic_s()
+    for number in range(100):
+        await world.call_back(job, body={"id": "task-1", "n": number}, attempt=1)
+        await world.clock.sleep(0.3)
+    passed_s = world.clock.monotonic_s() - began_s
+    assert world.delivery.shows[job.id] <= passed_s / CARD_INTERVAL_S + 2
+    await world.delivered(job)
+    await world.stop()
+
+
+@virtually
+async def test_a_slow_discord_does_not_hold_up_the_mover(world: World) -> None:
+    """Showing progress hangs; the jobs go on."""
+    world.delivery.slow_s = 1_000.0
+    await world.boot()
+    job = await world.request()
+    assert (await world.delivered(job, within_s=60)).outcome is Outcome.SUCCEEDED
+    await world.stop()
+
+
+@virtually
+async def test_a_place_in_the_queue_moves_up_on_the_card(world: World) -> None:
+    """A waiting member sees the queue move."""
+    world.provider.answers_after_s = 20.0
+    world.provider.task_takes_s = 5.0
+    await world.boot()
+    ahead = [await world.request() for _ in range(6)]
+    last = await world.request(user_id=TOM)
+    for job in [*ahead, last]:
+        await world.service.show_at(job, message_id=10_000 + job.id)
+    for job in [*ahead, last]:
+        await world.delivered(job)
+    places = {place for job_id, status, place in world.delivery.shown if place is not None}
+    assert len(places) >= 2
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_cancelled_job_says_so_on_its_card(world: World) -> None:
+    """The engine delivers whatever the outcome is."""
+    job = await world.request()
+    await world.service.cancel(job.short_id, user_id=job.user_id, staff=False, guild_id=None)
+    await world.boot()
+    done = await world.delivered(job, within_s=5)
+    assert done.outcome is Outcome.CANCELLED
+    assert world.delivery.cards[job.id].job.outcome is Outcome.CANCELLED
+    assert world.provider.creates == []
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_the_card_of_a_success_has_the_file_and_the_balance(world: World) -> None:
+    """Everything the message needs comes with the card."""
+    await world.boot()
+    job = await world.request()
+    await world.delivered(job)
+    card = world.delivery.cards[job.id]
+    assert card.result_paths[0] is not None
+    assert card.available_ucr == (await world.balance()).available_ucr
+    assert card.model_label == "GPT Image 2"
+    assert card.error is None
+    await world.stop()
+
+
+@virtually
+async def test_files_and_callbacks_go_when_nobody_needs_them(world: World) -> None:
+    """C-45: the file a day after the delivery, the callback after a week."""
+    await world.boot()
+    job = await world.request()
+    await world.delivered(job)
+    assert len(world.files.kept) == 1
+    await world.clock.sleep(20 * 3_600)
+    assert len(world.files.kept) == 1
+    await world.clock.sleep(6 * 3_600)
+    assert world.files.kept == set()
+    card = await world.service.show(job.short_id, user_id=job.user_id, staff=False, guild_id=None)
+    assert card.result_paths == (None,)
+    await world.stop()
