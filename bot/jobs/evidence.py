@@ -64,7 +64,7 @@ class Evidence:
         if task_id is None:
             return None
         if not may_get(self._bench.memories.of(job.id), now_us=self._bench.clock.now_us()):
-            return Later(due_us=self._bench.in_us(POLL_INTERVAL_S_MIN))
+            return self._soon()
         return await self._judge(job, task_id, named)
 
     async def _judge(self, job: Job, task_id: str, named: Sequence[Callback]) -> Look:
@@ -74,13 +74,13 @@ class Evidence:
             tries = self._bench.memories.of(job.id).evidence + 1
             if isinstance(state, TaskNotFound) and tries >= TASK_MISSING_TRIES:
                 await self._reject(job, named, reason="no_such_task")
-                return None
+                return self._soon()
             return await self._again(job, named)
         wire_id = self._bench.wire_id_of(job)
         now_us = self._bench.clock.now_us()
         if not confirms(job, state, task_id=task_id, wire_id=wire_id, now_us=now_us):
             await self._reject(job, named, reason="not_confirmed")
-            return Later(due_us=self._bench.in_us(POLL_INTERVAL_S_MIN))
+            return self._soon()
         if job.outcome is not None:
             return await self._late(job, state, task_id, named)
         return await self._adopt(job, state, task_id, named)
@@ -168,8 +168,12 @@ class Evidence:
         self._bench.memories.keep(job.id, memory)
         if job.outcome is not None and memory.evidence >= LATE_TRIES:
             await self._reject(job, named, reason="gave_up")
-            return None
+            return self._soon()
         return Later(due_us=self._bench.in_us(evidence_delay_s(memory)))
+
+    def _soon(self) -> Later:
+        """Another callback may name another task; the provider is asked in its turn."""
+        return Later(due_us=self._bench.in_us(POLL_INTERVAL_S_MIN))
 
     async def _reject(self, job: Job, callbacks: Sequence[Callback], *, reason: str) -> None:
         _log.warning("callback_rejected", fault="F-65", job=job.short_id, reason=reason)

@@ -68,16 +68,22 @@ class Refresher:
 
     async def _refresh(self, job: Job, free: asyncio.Semaphore) -> None:
         async with free:
-            card = await self._bench.cards.of(job)
-            face = _face(card)
-            if card.job.outcome is not None or self._shown.get(job.id) == face:
-                return
-            message_id = await self._bench.delivery.show(card)
-            self._shown[job.id] = face
-            if message_id is not None and message_id != card.job.card_message_id:
-                await self._bench.database.transact(
-                    jobs.record_card, job_id=job.id, message_id=message_id
-                )
+            try:
+                await self._bring_up_to_date(job)
+            except StorageError as error:
+                _log.info("card_not_read", job=job.short_id, error=type(error).__name__)
+
+    async def _bring_up_to_date(self, job: Job) -> None:
+        card = await self._bench.cards.of(job)
+        face = _face(card)
+        if card.job.outcome is not None or self._shown.get(job.id) == face:
+            return
+        message_id = await self._bench.delivery.show(card)
+        self._shown[job.id] = face
+        if message_id is not None and message_id != card.job.card_message_id:
+            await self._bench.database.transact(
+                jobs.record_card, job_id=job.id, message_id=message_id
+            )
 
 
 def _face(card: Card) -> _Face:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bot.errors import AtelierError, ProviderError, ResultUnavailable, TaskNotFound
+from bot.errors import ModelNotFound, ProviderError, ResultUnavailable, TaskNotFound
 from bot.jobs.ports import Card, Delivered, Fetched
 from bot.providers.base import (
     Content,
@@ -64,6 +64,7 @@ class FusedStore:
         self._fuse = fuse
         self.failures: list[Exception] = []
         """Raised instead of the next transactions."""
+        self.read_failures: list[Exception] = []
 
     async def transact(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -81,6 +82,8 @@ class FusedStore:
     ) -> T:
         self._fuse.check()
         await asyncio.sleep(0)
+        if self.read_failures:
+            raise self.read_failures.pop(0)
         return await self._inner.read(body, *args, **kwargs)
 
     async def close(self) -> None:
@@ -148,10 +151,15 @@ class FakeProvider:
         self.task_takes_s: float | None = 20.0
         self.shape: Callable[[Task], None] = unshaped
         """Changes a new task: its failure, its results, its price."""
+        self.read_takes_s = 0.05
         self.get_errors: list[ProviderError] = []
         self.states: list[TaskState] = []
         """Answers to the next reads, in place of the truth."""
         self.film = b"film" * 100
+        self.content_errors: list[ProviderError] = []
+        self.content_elsewhere: str | None = None
+        """Another host that `/content` points at."""
+        self.is_set_up = True
         self.on_created: Callable[[Task], None] = unshaped
 
     async def create(
@@ -196,7 +204,7 @@ class FakeProvider:
     async def get(self, task_id: str) -> TaskState:
         self.fuse.check()
         self.gets.append((task_id, self._clock.now_us()))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.read_takes_s)
         self.fuse.check()
         if self.get_errors:
             raise self.get_errors.pop(0)
@@ -235,12 +243,17 @@ class FakeProvider:
         async def chunks() -> AsyncIterator[bytes]:
             yield self.film
 
-        yield Content(content_type="video/mp4", chunks=chunks())
+        if self.content_errors:
+            raise self.content_errors.pop(0)
+        yield Content(
+            content_type="video/mp4", chunks=chunks(), redirect_url=self.content_elsewhere
+        )
 
     # --- As `Providers` and `MediaModels` -----------------------------------------------------
 
     def for_provider(self, provider: str, *, model: str | None = None) -> MediaProvider:
-        del provider, model
+        if not self.is_set_up:
+            raise ModelNotFound(provider=provider, model=model)
         return self
 
 
@@ -254,15 +267,17 @@ class FakeFiles:
         self.fuse = Fuse()
         self.fetched: list[str] = []
         self.kept: set[str] = set()
-        self.errors: dict[str, list[AtelierError]] = {}
+        self.errors: dict[str, list[Exception]] = {}
         """By address: raised by the next fetches of it."""
-        self.error: AtelierError | None = None
+        self.error: Exception | None = None
         """Raised by every fetch."""
+        self.slow_s = 0.2
+        self.remove_error: Exception | None = None
 
     async def secure(self, url: str, *, kind: JobKind) -> Fetched:
         self.fuse.check()
         self.fetched.append(url)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(self.slow_s)
         if self.errors.get(url):
             raise self.errors[url].pop(0)
         if self.error is not None:
@@ -292,6 +307,8 @@ class FakeFiles:
         return Path("/results") / name if name in self.kept else None
 
     async def remove(self, names: Collection[str]) -> None:
+        if self.remove_error is not None:
+            raise self.remove_error
         self.kept -= set(names)
 
     async def remove_others(self, names: Collection[str]) -> int:
@@ -323,10 +340,14 @@ class FakeDelivery:
     trouble: Exception | None = None
     """Raised by every delivery."""
     slow_s: float = 0.0
+    show_error: Exception | None = None
+    """A mistake in it: `show` never raises for anything that Discord does."""
     sink: Sink = Sink.CARD
 
     async def show(self, card: Card) -> int | None:
         await asyncio.sleep(self.slow_s)
+        if self.show_error is not None:
+            raise self.show_error
         if card.job.id not in self.outcomes:
             self.cards[card.job.id] = card
         self.shows[card.job.id] += 1

@@ -13,7 +13,6 @@ from contextlib import suppress
 import pytest
 
 from bot.jobs.books import accept_job
-from bot.jobs.orders import plan
 from bot.providers.base import CreateVerdict
 from storage.database import Connection
 from storage.types import Job, JobStatus, Outcome
@@ -31,14 +30,12 @@ Plan = Callable[[FakeProvider, Task], CreateVerdict]
 
 def accept(connection: Connection, *, world: World) -> Job:
     """Accept a job beside the service, whose own points are not the engine's."""
-    now_us = world.clock.now_us()
-    planned = plan(world.order(), world.catalogue, world.models.available)
     job = accept_job(
         connection,
-        job=planned.new_job(now_us=now_us),
+        job=world.planned(),
         open_max=10,
         allowance=world.allowance,
-        now_us=now_us,
+        now_us=world.clock.now_us(),
     )
     assert job is not None
     return job

@@ -31,7 +31,7 @@ async def test_discords_troubles_are_sat_out(world: World) -> None:
 @virtually
 async def test_a_closed_discord_leaves_the_outcome_to_the_list(world: World) -> None:
     """S-7: an age of 24 h, then the member's own list has it; paid, for it can be had there."""
-    world.delivery.trouble = DeliveryPostponed(retry_after_s=5.0)
+    world.delivery.trouble = DeliveryPostponed(retry_after_s=1_500.0)
     await world.boot()
     job = await world.request()
     done = await world.delivered(job, within_s=2 * DAY_S)

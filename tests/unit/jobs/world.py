@@ -16,6 +16,7 @@ from bot.catalogue.media import MediaModel
 from bot.jobs.bench import Bench, PollGate
 from bot.jobs.cards import Cards
 from bot.jobs.engine import Engine
+from bot.jobs.orders import plan
 from bot.jobs.ports import Order
 from bot.jobs.service import JobService
 from storage import inbox, jobs, ledger
@@ -27,6 +28,7 @@ from storage.types import (
     Job,
     JobKind,
     JobStatus,
+    NewJob,
     Outcome,
 )
 from tests.unit.jobs.fakes import FakeDelivery, FakeFiles, FakeProvider, Fuse, FusedStore, Task
@@ -167,6 +169,11 @@ class World:
             prompt="a red fox in the snow",
         )
         return replace(order, **changes)
+
+    def planned(self, **changes: Any) -> NewJob:
+        """An order as it would be accepted now."""
+        planned = plan(self.order(**changes), self.catalogue, self.models.available)
+        return planned.new_job(now_us=self.clock.now_us())
 
     def film(self, **changes: Any) -> Order:
         return self.order(kind=JobKind.VIDEO, **changes)
