@@ -74,6 +74,11 @@ class _Running:
     reading: asyncio.Task[Read] | None = None
     turn: Turn | None = None
 
+    @property
+    def is_read(self) -> bool:
+        """Over for the member: showing the end may wait for Discord's rate limit for seconds."""
+        return self.reading is not None and self.reading.done()
+
 
 class ChatService:
     """Answers questions; every turn that was begun ends in exactly one settle or one void."""
@@ -115,7 +120,8 @@ class ChatService:
         if question.reference in self._running:
             raise Duplicate(reference=question.reference)
         mine = sum(
-            running.question.author_id == question.author_id for running in self._running.values()
+            running.question.author_id == question.author_id and not running.is_read
+            for running in self._running.values()
         )
         if mine >= TURNS_PER_USER_MAX:
             raise TooManyTurns(limit=TURNS_PER_USER_MAX)

@@ -271,6 +271,34 @@ async def test_one_member_may_have_few_answers_running(new_world: NewWorld) -> N
     assert (await world.ask()).ending is Ending.COMPLETE
 
 
+class SlowToEnd(RecordingSink):
+    """Discord took the last edit and holds its answer back (discord.md, rate limits)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = asyncio.Event()
+
+    async def finish(self, final: FinalAnswer) -> None:
+        await super().finish(final)
+        await self.let_go.wait()
+
+
+async def test_an_answer_whose_end_is_on_its_way_does_not_count_as_running(
+    new_world: NewWorld,
+) -> None:
+    """The member sees it complete; Discord's pace is not a reason to refuse the next one."""
+    limit = TURNS_PER_USER_MAX
+    world = new_world(*[[*said("ok"), done("0.01")] for _ in range(limit + 1)])
+    sinks = [SlowToEnd() for _ in range(limit)]
+    ending = [world.start(world.question(), sink) for sink in sinks]
+    for sink in sinks:
+        await sink.ended()
+    assert (await world.ask()).ending is Ending.COMPLETE
+    for sink in sinks:
+        sink.let_go.set()
+    await asyncio.gather(*ending)
+
+
 async def test_parallel_turns_settle_each_its_own_price(threaded_world: World) -> None:
     """Twelve members in twelve channels, all answers interleaved (F-140)."""
     members = range(12)

@@ -32,7 +32,7 @@ from tests.unit.storage.bank import HOUR_US, MIRA, NOON_US, SAM, TOM
 from tests.unit.storage.bench import bench
 from tests.unit.storage.model import FOREVER_US, Model, Refused
 
-EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "150"))
 STEPS = int(os.environ.get("LEDGER_STEPS", "40"))
 
 users = st.sampled_from([MIRA, TOM])
