@@ -65,6 +65,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from storage.types import JobKind
+
 
 class AtelierError(Exception):
     """Root of everything this package raises on purpose."""
@@ -74,18 +76,26 @@ class AtelierError(Exception):
 
 
 class InvalidInput(AtelierError):
-    """What was typed or attached cannot be used; it cost nothing."""
+    """What was typed or attached cannot be used; it cost nothing.
+
+    `kind` of those below that have one: of the picture or video that was asked for, None in a chat.
+    """
 
 
 class PromptEmpty(InvalidInput):
     """Neither words nor an attachment."""
 
+    def __init__(self, *, kind: JobKind | None = None) -> None:
+        super().__init__()
+        self.kind = kind
+
 
 class PromptTooLong(InvalidInput):
-    def __init__(self, *, length: int, limit: int) -> None:
+    def __init__(self, *, length: int, limit: int, kind: JobKind | None = None) -> None:
         super().__init__(f"{length} > {limit} characters")
         self.length = length
         self.limit = limit
+        self.kind = kind
 
 
 class AttachmentTooLarge(InvalidInput):
@@ -100,13 +110,20 @@ class AttachmentUnsupported(InvalidInput):
     """The model does not read this kind of file; `accepted` names the kinds it does."""
 
     def __init__(
-        self, *, filename: str, content_type: str, model: str, accepted: tuple[str, ...]
+        self,
+        *,
+        filename: str,
+        content_type: str,
+        model: str,
+        accepted: tuple[str, ...],
+        kind: JobKind | None = None,
     ) -> None:
         super().__init__(f"{filename} ({content_type}) for {model}")
         self.filename = filename
         self.content_type = content_type
         self.model = model
         self.accepted = accepted
+        self.kind = kind
 
 
 class TooManyAttachments(InvalidInput):
@@ -117,10 +134,13 @@ class TooManyAttachments(InvalidInput):
 
 
 class ModelUnknown(InvalidInput):
-    def __init__(self, *, model: str, known: tuple[str, ...]) -> None:
+    """No model of this id; `known` are those that can be used here."""
+
+    def __init__(self, *, model: str, known: tuple[str, ...], kind: JobKind | None = None) -> None:
         super().__init__(model)
         self.model = model
         self.known = known
+        self.kind = kind
 
 
 class RequestInvalid(InvalidInput):
@@ -206,7 +226,7 @@ class BotPermissionMissing(Refused):
 
 
 class NotOwner(Refused):
-    """A button that belongs to somebody else."""
+    """A button or a job that belongs to somebody else."""
 
 
 class GuildOnly(Refused):
@@ -283,7 +303,10 @@ class ProviderError(AtelierError):
 
 
 class ProviderRejected(ProviderError):
-    """400 invalid_request / invalid_parameter; `field` when the answer names one (F-30)."""
+    """400 invalid_request / invalid_parameter; `field` when the answer names one (F-30).
+
+    `kind` is the job's, None in a chat.
+    """
 
     def __init__(
         self,
@@ -292,9 +315,11 @@ class ProviderRejected(ProviderError):
         status: int | None = None,
         code: str | None = None,
         field: str | None = None,
+        kind: JobKind | None = None,
     ) -> None:
         super().__init__(provider=provider, status=status, code=code)
         self.field = field
+        self.kind = kind
 
 
 class InvalidApiKey(ProviderError):
@@ -314,7 +339,7 @@ class InsufficientPermissions(ProviderError):
 
 
 class ModelNotFound(ProviderError):
-    """404 by code: the model is gone or inactive (F-34)."""
+    """404 by code: the model is gone or inactive (F-34); `kind` as in `ProviderRejected`."""
 
     def __init__(
         self,
@@ -323,9 +348,11 @@ class ModelNotFound(ProviderError):
         status: int | None = None,
         code: str | None = None,
         model: str | None = None,
+        kind: JobKind | None = None,
     ) -> None:
         super().__init__(provider=provider, status=status, code=code)
         self.model = model
+        self.kind = kind
 
 
 class TaskNotFound(ProviderError):
@@ -411,7 +438,7 @@ class ResultUnavailable(JobFailure):
 
 
 class ResultUnusable(JobFailure):
-    """What came is no picture or film, or is larger than we take (F-54, F-55)."""
+    """What came is no picture or film, too large, or at an address we refuse (F-54, F-55)."""
 
 
 # --- What the operator can mend -------------------------------------------------------------------

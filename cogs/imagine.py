@@ -70,7 +70,7 @@ class Imagine(commands.Cog):
             press_of(interaction, self._clock),
             kind=JobKind.IMAGE,
             prompt=prompt,
-            pictures=attached((image1, image2, image3, image4), model=texts.IMAGINE),
+            pictures=attached((image1, image2, image3, image4), kind=JobKind.IMAGE),
             options={"aspect_ratio": aspect_ratio, "resolution": resolution},
             spoiler=spoiler,
         )

@@ -55,7 +55,7 @@ class Video(commands.Cog):
             press_of(interaction, self._clock),
             kind=JobKind.VIDEO,
             prompt=prompt,
-            pictures=attached((image,), model=texts.VIDEO),
+            pictures=attached((image,), kind=JobKind.VIDEO),
             options={SECONDS: seconds, SIZE: size},
             model_id=model,
         )

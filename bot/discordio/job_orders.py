@@ -80,7 +80,7 @@ def token_end_us(clock: Clock) -> int:
     return clock.now_us() + int(INTERACTION_TOKEN_S * 1_000_000)
 
 
-def attached(files: Iterable[discord.Attachment | None], *, model: str) -> list[Picture]:
+def attached(files: Iterable[discord.Attachment | None], *, kind: JobKind) -> list[Picture]:
     """Options of a command as pictures. Raises `AttachmentUnsupported`, `AttachmentTooLarge`."""
     found = []
     for file in files:
@@ -90,8 +90,9 @@ def attached(files: Iterable[discord.Attachment | None], *, model: str) -> list[
             raise AttachmentUnsupported(
                 filename=file.filename,
                 content_type=file.content_type or "",
-                model=model,
+                model="",
                 accepted=(PICTURES,),
+                kind=kind,
             )
         if file.size > ATTACHMENT_BYTES_MAX:
             raise AttachmentTooLarge(

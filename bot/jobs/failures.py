@@ -62,7 +62,9 @@ def error_of(job: Job) -> AtelierError | None:
     if found is None:
         return Unexpected(reference=job.short_id)
     if issubclass(found, ModelNotFound):
-        return found(provider=job.provider, model=job.model)
+        return found(provider=job.provider, model=job.model, kind=job.kind)
+    if issubclass(found, ProviderRejected):
+        return found(provider=job.provider, kind=job.kind)
     if issubclass(found, ProviderError):
         return found(provider=job.provider)
     return found()

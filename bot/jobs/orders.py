@@ -81,9 +81,9 @@ def plan(order: Order, catalogue: Catalogue, available: Available) -> Plan:
     # Half a surrogate pair, which Discord lets through, can be neither stored nor sent.
     prompt = order.prompt.encode("utf-8", "replace").decode("utf-8").replace("\0", "").strip()
     if not prompt and not (model.prompt_rule is PromptRule.OR_IMAGES and order.image_urls):
-        raise PromptEmpty
+        raise PromptEmpty(kind=order.kind)
     if len(prompt) > model.prompt_chars_max:
-        raise PromptTooLong(length=len(prompt), limit=model.prompt_chars_max)
+        raise PromptTooLong(length=len(prompt), limit=model.prompt_chars_max, kind=order.kind)
     options = check_media_request(model, prompt, order.image_urls, order.options)
     cost_ucr = media_cost_ucr(model, options)
     return Plan(
@@ -108,11 +108,12 @@ def resolve_model(order: Order, catalogue: Catalogue, available: Available) -> M
     model that can. Raises `ModelUnknown`, `ModelOff`.
     """
     models = models_of(order.kind, catalogue)
+    usable = tuple(name for name, model in models.items() if available(model))
     images = len(order.image_urls)
     if order.model_id is not None:
         named = models.get(order.model_id)
         if named is None:
-            raise ModelUnknown(model=order.model_id, known=tuple(models))
+            raise ModelUnknown(model=order.model_id, known=usable, kind=order.kind)
         if not available(named):
             raise ModelOff(model=named.id)
         fitting = fitting_model(models, named, images)
@@ -123,7 +124,7 @@ def resolve_model(order: Order, catalogue: Catalogue, available: Available) -> M
     }[order.kind]
     default = models.get(default_id or "")
     if default is None:
-        raise ModelUnknown(model=default_id or "", known=tuple(models))
+        raise ModelUnknown(model=default_id or "", known=usable, kind=order.kind)
     candidates = (fitting_model(models, default, images), *models.values())
     for model in candidates:
         if available(model) and model.images_min <= images <= model.images_max:

@@ -20,8 +20,8 @@ _VALUES_MAX = 16
 
 _ELSE = (
     "The model cannot do that",
-    "{model} does not take this combination of question, files and options.",
-    "Ask without the file, or choose another model.",
+    "{model} does not take this combination of words, files and options.",
+    "Leave a file or an option out, or choose another model.",
 )
 _RULES = {
     "empty": (

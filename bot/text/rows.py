@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot import errors
+from bot.text import subjects
 from bot.text.money import counted, credits_text
 from bot.text.options import request_invalid
 from storage import errors as store
@@ -103,30 +104,17 @@ def _rate_limited(error: errors.RateLimited) -> Words:
     wait = "in a moment"
     if error.retry_after_s is not None:
         wait = f"in about {max(1, round(error.retry_after_s))} s"
-    return _wait("The model is busy", "Too many questions arrived at once.", f"Try again {wait}.")
+    return _wait("The model is busy", "Too many requests arrived at once.", f"Try again {wait}.")
 
 
 def _unsupported(error: errors.AttachmentUnsupported) -> Words:
-    accepted = ", ".join(error.accepted) or "text only"
-    return _you(
-        "That file cannot be read",
-        f"{error.model} cannot read `{_filename(error.filename)}`. It reads: {accepted}.",
-        "Attach another kind of file, or choose another model with `/chat`.",
-    )
+    return _you(*subjects.attachment_unsupported(error, filename=_filename(error.filename)))
 
 
 TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     # --- Our own checks
-    errors.PromptEmpty: lambda _: _you(
-        "Nothing to answer",
-        "There were no words and no file.",
-        "Write something after the mention.",
-    ),
-    errors.PromptTooLong: lambda e: _you(
-        "That is too long",
-        f"The question has {e.length:,} characters; {e.limit:,} are allowed.",
-        "Shorten it, or attach the text as a file.",
-    ),
+    errors.PromptEmpty: lambda e: _you(*subjects.prompt_empty(e)),
+    errors.PromptTooLong: lambda e: _you(*subjects.prompt_too_long(e)),
     errors.AttachmentTooLarge: lambda e: _you(
         "That file is too large",
         f"`{_filename(e.filename)}` has {mebibytes(e.size_bytes)}; "
@@ -137,11 +125,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     errors.TooManyAttachments: lambda e: _you(
         "Too many files", f"There were {e.count} files; {e.limit} are allowed.", "Attach fewer."
     ),
-    errors.ModelUnknown: lambda e: _you(
-        "No such model",
-        f"The models here are: {', '.join(e.known)}.",
-        "Choose one of the suggestions of `/chat`.",
-    ),
+    errors.ModelUnknown: lambda e: _you(*subjects.model_unknown(e)),
     errors.RequestInvalid: lambda e: _you(*request_invalid(e)),
     errors.AmountInvalid: lambda e: _you(
         "That amount does not work",
@@ -183,8 +167,8 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     errors.NotOwner: lambda _: _you(
         "Not yours",
-        "This button belongs to whoever asked the question.",
-        "Ask your own question to get your own answer.",
+        "This belongs to whoever asked for it.",
+        "Use the command yourself to get one of your own.",
     ),
     errors.GuildOnly: lambda _: _you(
         "Only in a server", "This does nothing in direct messages.", "Use it in a server."
@@ -256,15 +240,12 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     errors.ResultUnusable: lambda _: _wait(
         "The result is not usable",
-        "What the provider sent is no picture or film that can be shown.",
+        "What the provider made is too large, is no picture or film, or lies at an address that "
+        "I may not open.",
         "Try again; if it stays, tell the bot's operator.",
     ),
     # --- The provider
-    errors.ProviderRejected: lambda _: _you(
-        "The model did not accept this",
-        "Something in the question, a file or an earlier message does not suit it.",
-        "Ask in other words, without the file, or start over with `/forget`.",
-    ),
+    errors.ProviderRejected: lambda e: _you(*subjects.provider_rejected(e)),
     errors.InvalidApiKey: lambda _: _operator(
         "The model is closed to me", "The provider no longer accepts this bot's key."
     ),
@@ -280,11 +261,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     errors.InsufficientPermissions: lambda _: _operator(
         "The bot's key may not do this", "The provider's key lacks the right for this model."
     ),
-    errors.ModelNotFound: lambda _: _operator(
-        "That model is gone",
-        "The provider no longer offers this model.",
-        "Choose another with `/chat`; the bot's operator can remove it from the list.",
-    ),
+    errors.ModelNotFound: lambda e: _operator(*subjects.model_not_found(e)),
     errors.TaskNotFound: lambda _: _operator(
         "The work is gone", "The provider no longer knows of this piece of work."
     ),
@@ -304,8 +281,8 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     errors.ContentRefused: lambda _: _you(
         "The model declined",
-        "Its content rules do not allow an answer to this.",
-        "Ask for something else, or in other words.",
+        "Its content rules do not allow this.",
+        "Try something else, or in other words.",
     ),
     errors.ProviderUnreachable: lambda _: _wait(
         "The model cannot be reached",
@@ -314,13 +291,13 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     errors.AnswerLost: lambda _: _wait(
         "The answer got lost",
-        "The question was sent, but nothing came back.",
-        "Ask again in a minute.",
+        "The request was sent, but nothing came back.",
+        "Try again in a minute.",
     ),
     errors.AnswerMalformed: lambda _: _wait(
         "The answer made no sense",
         "What the provider sent could not be read.",
-        "Ask again; if it stays, tell the bot's operator.",
+        "Try again; if it stays, tell the bot's operator.",
     ),
     errors.StreamCut: lambda _: _wait(
         "Interrupted", "The answer broke off before its end.", "Ask again for a whole one."

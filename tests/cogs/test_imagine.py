@@ -83,7 +83,7 @@ async def test_what_is_no_picture_is_refused_in_private(studio: Studio) -> None:
 
     await studio.town.call("POST", "commands", body)
 
-    assert "It reads: pictures" in await refusal(studio)
+    assert "It takes: pictures" in await refusal(studio)
 
 
 async def test_a_picture_that_is_too_large_is_refused_in_private(
@@ -330,7 +330,7 @@ async def test_a_strangers_press_does_nothing_and_is_answered_in_private(
 
     await studio.press("tom", card, label)
 
-    assert "This button belongs to" in await refusal(studio, "tom")
+    assert "This belongs to whoever asked" in await refusal(studio, "tom")
     assert len(studio.foreman.jobs_of(MIRA_ID)) == 1
     assert studio.foreman.jobs_of(TOM_ID) == []
     assert len(await studio.town.from_bot(user="mira")) == 1
@@ -342,7 +342,7 @@ async def test_a_stranger_cannot_cancel(studio: Studio) -> None:
 
     await studio.press("tom", await studio.card(job), "Cancel")
 
-    assert "This button belongs to" in await refusal(studio, "tom")
+    assert "This belongs to whoever asked" in await refusal(studio, "tom")
     assert studio.foreman.fresh(job).outcome is None
 
 

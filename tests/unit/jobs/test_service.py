@@ -242,6 +242,25 @@ def test_nobody_else_may_cancel(new_world: NewWorld, *, staff: bool, guild_id: i
 
 
 @virtually
+async def test_a_refusal_says_what_was_asked_for_and_names_only_models_with_a_key(
+    world: World,
+) -> None:
+    """The words need both; a model without a key is no suggestion."""
+    world.models.off.add("aivideo")
+    models = world.catalogue.video_models.values()
+
+    with pytest.raises(ModelUnknown) as unknown:
+        await world.service.quote(world.order(kind=JobKind.VIDEO, model_id="dall-e"))
+    with pytest.raises(PromptEmpty) as empty:
+        await world.service.quote(world.order(prompt=" "))
+
+    assert unknown.value.kind is JobKind.VIDEO
+    assert unknown.value.known == tuple(model.id for model in models if model.provider != "aivideo")
+    assert unknown.value.known
+    assert empty.value.kind is JobKind.IMAGE
+
+
+@virtually
 async def test_what_the_provider_has_cannot_be_cancelled(world: World) -> None:
     """Submitting, running and ended jobs say where they are."""
     world.provider.answers_after_s = 10.0
