@@ -65,7 +65,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from storage.types import JobKind
+from storage.types import Job, JobKind
 
 
 class AtelierError(Exception):
@@ -260,11 +260,11 @@ class JobNotFound(Refused):
 
 
 class JobNotCancellable(Refused):
-    """The provider has it already, or it is over; `status` is the job's."""
+    """The provider has it already, or it is over; `job` is as it stood then."""
 
-    def __init__(self, *, status: str) -> None:
-        super().__init__(status)
-        self.status = status
+    def __init__(self, *, job: Job) -> None:
+        super().__init__(f"{job.short_id}: {job.status}")
+        self.job = job
 
 
 class TooManyJobs(Refused):

@@ -124,7 +124,7 @@ class JobService:
             jobs.cancel, job_id=job.id, now_us=self._clock.now_us()
         )
         if cancelled is None:
-            raise JobNotCancellable(status=(await self._get(short_id)).status)
+            raise JobNotCancellable(job=await self._get(short_id))
         _log.info("job_cancelled", job=job.short_id, former=job.status)
         self._wake()
         return cancelled

@@ -13,7 +13,7 @@ from enum import StrEnum
 from bot.text.answers import DEMO
 from bot.text.cards import CardText, moment, quoted
 from bot.text.messages import Tone, words_for
-from bot.text.money import NOT_CHARGED, Payment, counted, credits_text, payment_text
+from bot.text.money import NOT_CHARGED, counted, credits_text, job_payment, payment_text
 from bot.text.rows import mebibytes
 from storage.types import Job, JobKind, JobStatus, Outcome, Sink
 
@@ -166,20 +166,11 @@ def _took(job: Job) -> str:
 
 def _closing(facts: JobFacts) -> str:
     job = facts.job
-    parts = [payment_text(_payment(job))]
+    parts = [payment_text(job_payment(job))]
     if facts.available_ucr is not None and job.outcome is not None:
         parts.append(f"{credits_text(facts.available_ucr)} left")
     parts.append(f"job {job.short_id}")
     return " · ".join([*parts, DEMO] if facts.demo else parts)
-
-
-def _payment(job: Job) -> Payment:
-    if job.outcome is not None:
-        return Payment(charged_ucr=job.charged_ucr or 0)
-    until_us = job.grace_until_us if job.status is JobStatus.UNKNOWN else job.deadline_us
-    if job.price_ucr == 0:
-        return NOT_CHARGED
-    return Payment(held_ucr=job.price_ucr, held_until_us=until_us or job.deadline_us)
 
 
 def _joined(*parts: str) -> str:
@@ -209,6 +200,7 @@ def kept_line(short_id: str) -> str:
 
 PICTURES = "pictures (PNG, JPEG, WebP, GIF)"
 FILE_GONE = "The file is no longer here."
+IN_DIRECT_MESSAGES = "It was sent as a direct message."
 READY_PING = "<@{user_id}>, here it is."
 MOVED_HERE = "I could not post it in <#{channel_id}>."
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot import errors
-from bot.text.money import NOT_CHARGED, Payment, payment_text
+from bot.text.money import NOT_CHARGED, Payment, job_payment, payment_text
 from bot.text.rows import TABLE, Words
 from storage import errors as store
 
@@ -52,8 +52,11 @@ def short_reference(reference: str) -> str:
     return base64.b32encode(digest).decode()[:SHORT_REFERENCE_CHARS]
 
 
-def message(error: Exception, *, reference: str, payment: Payment = NOT_CHARGED) -> Notice:
-    """The notice for `error`; a class without a row of its own takes its nearest ancestor's."""
+def message(error: Exception, *, reference: str, payment: Payment | None = None) -> Notice:
+    """The notice for `error`; a class without a row of its own takes its nearest ancestor's.
+
+    Without `payment` nothing was charged, unless the error is about a job that has a price.
+    """
     words = words_for(error)
     refused = isinstance(error, errors.InvalidInput | errors.Refused | store.InsufficientCredits)
     return Notice(
@@ -61,8 +64,12 @@ def message(error: Exception, *, reference: str, payment: Payment = NOT_CHARGED)
         heading=words.heading,
         what=words.what,
         advice=words.advice,
-        closing=f"{payment_text(payment)} · ref {short_reference(reference)}",
+        closing=f"{payment_text(payment or _payment_of(error))} · ref {short_reference(reference)}",
     )
+
+
+def _payment_of(error: Exception) -> Payment:
+    return job_payment(error.job) if isinstance(error, errors.JobNotCancellable) else NOT_CHARGED
 
 
 def words_for(error: Exception) -> Words:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from storage.types import UCR_PER_CREDIT
+from storage.types import UCR_PER_CREDIT, Job, JobStatus
 
 
 def credits_text(amount_ucr: int) -> str:
@@ -44,3 +44,13 @@ def payment_text(payment: Payment) -> str:
         held = credits_text(payment.held_ucr)
         return f"{held} credits held until <t:{payment.held_until_us // 1_000_000}:t>"
     return "not charged"
+
+
+def job_payment(job: Job) -> Payment:
+    """What a picture or a video cost, or what it holds while it is not over."""
+    if job.outcome is not None:
+        return Payment(charged_ucr=job.charged_ucr or 0)
+    until_us = job.grace_until_us if job.status is JobStatus.UNKNOWN else job.deadline_us
+    if job.price_ucr == 0:
+        return NOT_CHARGED
+    return Payment(held_ucr=job.price_ucr, held_until_us=until_us or job.deadline_us)

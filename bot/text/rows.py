@@ -198,11 +198,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     errors.JobNotFound: lambda _: _you(
         "No such job", "There is no such job of yours.", "Look at `/jobs list`."
     ),
-    errors.JobNotCancellable: lambda _: _wait(
-        "Too late to cancel",
-        "The provider has this job already, or it is over.",
-        "Wait for its end; `/jobs list` shows where it stands.",
-    ),
+    errors.JobNotCancellable: lambda e: _wait(*subjects.job_not_cancellable(e)),
     errors.TooManyJobs: lambda e: _wait(
         "One job after the other",
         f"You already have {e.limit} jobs that are not over.",

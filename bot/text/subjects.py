@@ -86,3 +86,13 @@ def model_not_found(error: errors.ModelNotFound) -> tuple[str, str, str]:
         JobKind.IMAGE: "The bot's operator can put another one in its place.",
     }[error.kind]
     return "That model is gone", "The provider no longer offers this model.", advice
+
+
+def job_not_cancellable(error: errors.JobNotCancellable) -> tuple[str, str, str]:
+    if error.job.outcome is not None:
+        return "Too late to cancel", "This job is over.", "`/jobs show` shows how it ended."
+    return (
+        "Too late to cancel",
+        "The provider has this job already.",
+        "Wait for its end; `/jobs list` shows where it stands.",
+    )

@@ -193,7 +193,10 @@ async def test_what_the_provider_has_cannot_be_cancelled(studio: Studio) -> None
 
     await studio.press("mira", card, "Cancel")
 
-    assert "Too late to cancel" in await refusal(studio)
+    told = await refusal(studio)
+    assert "Too late to cancel" in told
+    assert "2.4 credits held until" in told
+    assert "not charged" not in told
 
 
 async def test_a_lost_answer_offers_the_credits_or_another_try(studio: Studio) -> None:

@@ -246,7 +246,7 @@ async def test_a_refusal_says_what_was_asked_for_and_names_only_models_with_a_ke
     world: World,
 ) -> None:
     """The words need both; a model without a key is no suggestion."""
-    world.models.off.add("aivideo")
+    world.models.off.add("video")
     models = world.catalogue.video_models.values()
 
     with pytest.raises(ModelUnknown) as unknown:
@@ -255,7 +255,7 @@ async def test_a_refusal_says_what_was_asked_for_and_names_only_models_with_a_ke
         await world.service.quote(world.order(prompt=" "))
 
     assert unknown.value.kind is JobKind.VIDEO
-    assert unknown.value.known == tuple(model.id for model in models if model.provider != "aivideo")
+    assert unknown.value.known == tuple(model.id for model in models if model.provider != "video")
     assert unknown.value.known
     assert empty.value.kind is JobKind.IMAGE
 
@@ -270,7 +270,7 @@ async def test_what_the_provider_has_cannot_be_cancelled(world: World) -> None:
         await world.until_status(job, status)
         with pytest.raises(JobNotCancellable) as refused:
             await world.service.cancel(job.short_id, user_id=MIRA, staff=False, guild_id=None)
-        assert refused.value.status == status
+        assert refused.value.job.status == status
     await world.stop()
     world.check_over()
 

@@ -19,6 +19,8 @@ from bot.text.messages import (
 from bot.text.money import Payment
 from bot.text.rows import Remedy, permission_name
 from storage import errors as store
+from storage.types import Job
+from tests.unit.text.test_jobs import DONE, FAILED, RUNNING, UNKNOWN
 
 SECRET = "upstream-secret-code"
 PAID = re.compile(r"charged [\d,.]+ credits|not charged|[\d,.]+ credits held until")
@@ -40,7 +42,7 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.PermissionMissing(permission="manage_guild"),
         errors.BotPermissionMissing(permission="send_messages"),
         errors.TooManyTurns(limit=3),
-        errors.JobNotCancellable(status=SECRET),
+        errors.JobNotCancellable(job=RUNNING),
         errors.TooManyJobs(limit=5),
         errors.ModelOff(model="sora-2"),
         errors.ProviderRejected(**PROVIDER, field=SECRET),
@@ -155,6 +157,25 @@ def test_a_failure_that_was_paid_says_so() -> None:
     )
 
     assert notice.closing.startswith("charged 0.08 credits · ref ")
+
+
+@pytest.mark.parametrize(
+    ("job", "what", "phrase"),
+    [
+        (RUNNING, "has this job already", "4.8 credits held until <t:1763641800:t> · ref "),
+        (UNKNOWN, "has this job already", "4.8 credits held until <t:1763640600:t> · ref "),
+        (DONE, "is over", "charged 4.8 credits · ref "),
+        (FAILED, "is over", "not charged · ref "),
+    ],
+)
+def test_a_job_that_cannot_be_cancelled_says_what_it_holds_or_cost(
+    job: Job, what: str, phrase: str
+) -> None:
+    """*Not charged* would be read as *my credits are back*, which is untrue while they are held."""
+    notice = message(errors.JobNotCancellable(job=job), reference="i:1")
+
+    assert what in notice.what
+    assert notice.closing.startswith(phrase)
 
 
 def test_a_refusal_is_told_apart_from_a_failure_by_its_tone() -> None:
