@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from storage.job_rows import COLUMNS, PENDING, job_of
 from storage.schema import artifacts, jobs
 from storage.short_ids import normalised
-from storage.types import Artifact, Job, Outcome
+from storage.types import Artifact, Job, Outcome, Sink
 
 
 def get(connection: Connection, *, job_id: int) -> Job | None:
@@ -119,7 +119,41 @@ def drop_files(connection: Connection, *, before_us: int) -> tuple[str, ...]:
         )
         .scalar_subquery()
     )
-    of_over = (artifacts.c.path.is_not(None), artifacts.c.job_id.in_(over))
+    return _forget(connection, artifacts.c.job_id.in_(over))
+
+
+def drop_files_of(connection: Connection, *, job_id: int) -> tuple[str, ...]:
+    """Forget the files of one job; the names to delete, without those that another job needs."""
+    return _forget(connection, artifacts.c.job_id == job_id)
+
+
+def drop_oldest_files(connection: Connection, *, bytes_min: int) -> tuple[str, ...]:
+    """Forget files of delivered jobs until about `bytes_min` are free; the names to delete (F-111).
+
+    First those that stand in a message as a file or a link, then those only the list has; the
+    oldest of each first. A result that no sink has yet is never among them.
+    """
+    in_list = or_(jobs.c.sink == Sink.LIST, jobs.c.late_us.is_not(None))
+    since_us = func.max(jobs.c.delivered_us, func.coalesce(jobs.c.late_us, 0))
+    oldest = connection.execute(
+        select(artifacts.c.path, artifacts.c.size_bytes)
+        .join(jobs, jobs.c.id == artifacts.c.job_id)
+        .where(artifacts.c.path.is_not(None), jobs.c.delivered_us.is_not(None))
+        .order_by(in_list, since_us, artifacts.c.job_id, artifacts.c.position)
+    )
+    names: list[str | None] = []
+    found_bytes = 0
+    for path, size_bytes in oldest:
+        if found_bytes >= bytes_min:
+            break
+        names.append(path)
+        found_bytes += size_bytes
+    delivered = select(jobs.c.id).where(jobs.c.delivered_us.is_not(None)).scalar_subquery()
+    return _forget(connection, and_(artifacts.c.path.in_(names), artifacts.c.job_id.in_(delivered)))
+
+
+def _forget(connection: Connection, which: ColumnElement[bool]) -> tuple[str, ...]:
+    of_over = (artifacts.c.path.is_not(None), which)
     names = connection.execute(select(artifacts.c.path).where(*of_over)).scalars().all()
     connection.execute(update(artifacts).where(*of_over).values(path=None))
     return _sorted(set(names) - kept_files(connection))

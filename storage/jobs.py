@@ -8,7 +8,7 @@ Every move is a compare-and-set on the status, appends to `job_events`, and retu
 it, or None when it came too late: the webhook, the poller, the Cancel button and the sweep after a
 restart may all try, one of them succeeds. A job holds its price from acceptance until it is
 finished, in the same transactions (I-4). All functions want a write transaction, except those of
-`job_views` without `drop_files`, `next_due_us` and `place_in_queue`.
+`job_views` without `drop_…`, `next_due_us` and `place_in_queue`.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ from storage.job_views import (
     by_short_id,
     by_task,
     drop_files,
+    drop_files_of,
+    drop_oldest_files,
     get,
     kept_files,
     list_for,
@@ -68,6 +70,8 @@ __all__ = [
     "cancel",
     "claim_due",
     "drop_files",
+    "drop_files_of",
+    "drop_oldest_files",
     "drop_tokens",
     "enqueue",
     "fail",

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import discord
@@ -68,6 +68,7 @@ class _Attempt:
     is_gone: bool = False
     is_blocked: bool = False
     waits: bool = False
+    is_uploaded: bool = False
 
     @property
     def job(self) -> Job:
@@ -178,7 +179,8 @@ class DiscordDelivery:
         _log.info("delivered", job=job.short_id, sink=delivered.sink)
         if attempt.waits:  # the words arrived, the file did not
             return Delivered(sink=Sink.LIST, message_id=delivered.message_id)
-        return delivered
+        is_uploaded = attempt.is_uploaded and delivered.message_id is not None
+        return replace(delivered, is_uploaded=is_uploaded)
 
     async def _first_sink(self, attempt: _Attempt) -> Delivered:
         roads = (self._by_card, self._by_token, self._by_message, self._by_dm)
@@ -186,6 +188,7 @@ class DiscordDelivery:
             delivered = await self._tried(road, attempt)
             if delivered is not None:
                 return delivered
+        attempt.is_uploaded = False
         return Delivered(sink=Sink.LIST)
 
     async def _tried(self, road: _Road, attempt: _Attempt) -> Delivered | None:
@@ -307,6 +310,7 @@ class DiscordDelivery:
             now_us=self._clock.now_us(),
         )
         attempt.waits = parcel.waits
+        attempt.is_uploaded = 0 < len(parcel.files) == len(attempt.card.artifacts)
         beside = Beside(
             files=parcel.names, notes=tuple(parcel.notes), ping=ping, moved_from=moved_from
         )

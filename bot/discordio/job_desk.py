@@ -35,12 +35,13 @@ from bot.limits import ACKNOWLEDGE_DELAY_S
 from bot.text.jobs import (
     ANIMATE_TITLE,
     FILE_GONE,
+    IN_DIRECT_MESSAGES,
     PICTURE_TITLE,
     PROMPT_TITLE,
     JobAction,
     posted_line,
 )
-from storage.types import JobKind, Sink
+from storage.types import JobKind, Outcome, Sink
 
 _SAME = Changes()
 _VARIATIONS = {
@@ -272,7 +273,11 @@ def _with_picture(interaction: discord.Interaction[Any]) -> Changes:
 def _place_of(card: Card) -> str:
     """A line that leads to the message with the result; "" where there is none."""
     job = card.job
-    if job.outcome is None or job.card_message_id is None or job.sink in {Sink.LIST, None}:
+    if job.outcome is None or job.sink in {Sink.LIST, None} or job.late_us is not None:
+        return ""
+    if job.sink is Sink.DM:
+        return IN_DIRECT_MESSAGES if job.outcome is Outcome.SUCCEEDED else ""
+    if job.card_message_id is None:
         return ""
     server = "@me" if job.guild_id is None else str(job.guild_id)
     return posted_line(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from bot.jobs.ports import Delivered
 from storage import inbox, jobs
 from storage.database import Connection
 from storage.errors import Duplicate
@@ -117,6 +118,31 @@ def attach_late(
         task_id=task_id,
         now_us=now_us,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A job that is over, and its files that nobody needs any more."""
+
+    job: Job
+    unneeded: tuple[str, ...]
+
+
+def record_outcome(
+    connection: Connection, *, job_id: int, delivered: Delivered, now_us: int
+) -> Recorded | None:
+    """Write down which sink has the outcome; a file that was uploaded there is let go."""
+    job = jobs.record_delivered(
+        connection,
+        job_id=job_id,
+        sink=delivered.sink,
+        message_id=delivered.message_id,
+        now_us=now_us,
+    )
+    if job is None:
+        return None
+    names = jobs.drop_files_of(connection, job_id=job_id) if delivered.is_uploaded else ()
+    return Recorded(job=job, unneeded=names)
 
 
 def let_go(connection: Connection, *, job_id: int, now_us: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from bot.jobs.bench import Bench
+from bot.jobs.books import record_outcome
 from bot.jobs.machine import after_postponed
 from bot.jobs.ports import Delivered, DeliveryPostponed
 from storage import jobs
@@ -26,15 +27,20 @@ class Deliverer:
         if delivered is None:
             return
         recorded = await bench.database.transact(
-            jobs.record_delivered,
-            job_id=job.id,
-            sink=delivered.sink,
-            message_id=delivered.message_id,
-            now_us=bench.clock.now_us(),
+            record_outcome, job_id=job.id, delivered=delivered, now_us=bench.clock.now_us()
         )
         bench.memories.drop(job.id)
         if recorded is not None:
             _log.info("job_delivered", job=job.short_id, sink=delivered.sink, outcome=job.outcome)
+            await self._remove(recorded.unneeded)
+
+    async def _remove(self, names: tuple[str, ...]) -> None:
+        """What stands in Discord is not kept here; what is left over goes at the next start."""
+        try:
+            if names:
+                await self._bench.folder.remove(names)
+        except OSError as error:
+            _log.warning("files_not_removed", error=type(error).__name__, count=len(names))
 
     async def _try(self, job: Job) -> Delivered | None:
         bench = self._bench

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.catalogue.media import OptionValue
-from bot.results.records import Fetched
+from bot.results.records import NO_ROOM, Fetched
 from storage.types import Artifact, Job, JobKind, Sink
 
 __all__ = [
+    "NO_ROOM",
     "Card",
     "Delivered",
     "Delivery",
@@ -82,10 +83,14 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """The sink that has the outcome, and the message that shows it, where there is one."""
+    """The sink that has the outcome, and the message that shows it, where there is one.
+
+    `is_uploaded`: every result is a file of that message, so that ours are of no more use.
+    """
 
     sink: Sink
     message_id: int | None = None
+    is_uploaded: bool = False
 
 
 class DeliveryPostponed(Exception):

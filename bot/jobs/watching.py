@@ -21,8 +21,13 @@ from bot.jobs.failures import cause_of
 from bot.jobs.hints import hint_of
 from bot.jobs.machine import AfterFetch, AfterPoll, Fail, Secure, Wait, after_fetch, after_poll
 from bot.jobs.money import reported_cost
-from bot.jobs.ports import Fetched
-from bot.limits import FETCH_TRIES, RESULT_FILES_MAX
+from bot.jobs.ports import NO_ROOM, Fetched
+from bot.limits import (
+    FETCH_TRIES,
+    RESULT_FILES_MAX,
+    RESULT_IMAGE_BYTES_MAX,
+    RESULT_VIDEO_BYTES_MAX,
+)
 from bot.providers.base import MediaProvider, TaskState
 from storage import inbox, jobs
 from storage.types import Artifact, Job, JobKind
@@ -170,12 +175,11 @@ class Watcher:
         While `patient`, a missing picture of several is a reason to try again; else those that
         came are the result. Raises `ResultUnavailable`, `ResultUnusable`.
         """
-        fetcher = self._bench.fetcher
         found: dict[str, tuple[Fetched, str | None]] = {}
         errors: list[ResultUnavailable | ResultUnusable] = []
         for url in state.urls[:RESULT_FILES_MAX]:
             try:
-                fetched = await fetcher.secure(url, kind=job.kind)
+                fetched = await self._fetched(url, job)
             except (ResultUnavailable, ResultUnusable) as error:
                 errors.append(error)
                 continue
@@ -192,6 +196,30 @@ class Watcher:
         if not found or (patient and _passing(errors)):
             raise _worst(errors)
         return _artifacts(job, state, tuple(found.values()))
+
+    async def _fetched(self, url: str, job: Job) -> Fetched:
+        """Fetch one result; a full folder gives way with what was delivered long ago (F-111)."""
+        fetcher = self._bench.fetcher
+        try:
+            return await fetcher.secure(url, kind=job.kind)
+        except ResultUnavailable as error:
+            if NO_ROOM not in error.args or not await self._made_room(job):
+                raise
+        return await fetcher.secure(url, kind=job.kind)
+
+    async def _made_room(self, job: Job) -> bool:
+        """Drop the oldest delivered files, enough for one more result; False without any."""
+        is_image = job.kind is JobKind.IMAGE
+        names = await self._bench.database.transact(
+            jobs.drop_oldest_files,
+            bytes_min=RESULT_IMAGE_BYTES_MAX if is_image else RESULT_VIDEO_BYTES_MAX,
+        )
+        try:
+            await self._bench.folder.remove(names)
+        except OSError as error:
+            raise ResultUnavailable("disk") from error
+        _log.warning("made_room", fault="F-111", job=job.short_id, files_removed=len(names))
+        return bool(names)
 
     async def _content(self, job: Job, state: TaskState) -> Fetched:
         """The bytes behind the provider's own `/content`, with our key.

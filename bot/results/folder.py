@@ -22,7 +22,7 @@ import structlog
 from bot import limits
 from bot.errors import Problem, ResultUnavailable, ResultUnusable, SettingsInvalid
 from bot.results.magic import HEAD_BYTES, TYPES, FileType, file_type
-from bot.results.records import Fetched
+from bot.results.records import NO_ROOM, Fetched
 from storage.types import JobKind
 
 BYTES_MAX = {
@@ -122,7 +122,7 @@ class ResultFolder:
             _log.error(
                 "result_folder_full", used_bytes=used_bytes, free_bytes=free_bytes, fault="F-111"
             )
-            raise ResultUnavailable("no_room")
+            raise ResultUnavailable(NO_ROOM)
         name = f".{secrets.token_hex(16)}.part"
         self._made.add(name)
         return _Part(self._directory / name, bytes_max=bytes_max)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NO_ROOM = "no_room"
+"""The fact of a `ResultUnavailable` when the folder or its disk is full (F-111)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:

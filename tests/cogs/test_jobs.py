@@ -105,6 +105,17 @@ async def test_show_leads_to_a_result_that_stands_elsewhere(studio: Studio) -> N
     assert "no longer here" not in shown
 
 
+async def test_show_of_what_went_by_direct_message_says_so(studio: Studio) -> None:
+    """Its card has no result, and its file is not kept here: no word of a loss."""
+    job = studio.foreman.succeed(await studio.order(), data=None)
+    studio.foreman.record(job, Sink.DM, 77)
+
+    shown = words(await told(studio, "jobs show", job=job.short_id))
+
+    assert "It was sent as a direct message." in shown
+    assert "no longer here" not in shown
+
+
 async def test_show_of_a_direct_message_leads_there(studio: Studio) -> None:
     channel = await studio.town.dm("mira")
     job = studio.foreman.succeed(await studio.order(channel=channel), data=None)

@@ -46,6 +46,7 @@ async def test_above_the_servers_limit_there_is_a_link_and_its_end(studio: Studi
 
     (shown,) = await studio.town.from_bot()
     assert delivered.sink is Sink.CARD
+    assert not delivered.is_uploaded
     assert "The file (12 MiB) is above the 10 MiB allowed here." in words(shown)
     link = "[Open the picture](<https://files.example/a.png?sig=1>), until <t:4000000000:f>"
     assert link in words(shown)

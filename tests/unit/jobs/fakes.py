@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from bot.errors import ModelNotFound, ProviderError, ResultUnavailable, TaskNotFound
-from bot.jobs.ports import Card, Delivered, Fetched
+from bot.jobs.ports import NO_ROOM, Card, Delivered, Fetched
 from bot.providers.base import (
     Content,
     Created,
@@ -271,6 +271,8 @@ class FakeFiles:
         """By address: raised by the next fetches of it."""
         self.error: Exception | None = None
         """Raised by every fetch."""
+        self.room: int | None = None
+        """How many files there is room for."""
         self.slow_s = 0.2
         self.remove_error: Exception | None = None
 
@@ -282,6 +284,8 @@ class FakeFiles:
             raise self.errors[url].pop(0)
         if self.error is not None:
             raise self.error
+        if self.room is not None and len(self.kept) >= self.room:
+            raise ResultUnavailable(NO_ROOM)
         kept = self._keep(url.encode(), kind)
         self.fuse.point()
         return kept
@@ -343,6 +347,8 @@ class FakeDelivery:
     show_error: Exception | None = None
     """A mistake in it: `show` never raises for anything that Discord does."""
     sink: Sink = Sink.CARD
+    uploads: bool = True
+    """Whether the files go along, or only words and links."""
 
     async def show(self, card: Card) -> int | None:
         await asyncio.sleep(self.slow_s)
@@ -368,4 +374,5 @@ class FakeDelivery:
             f"{card.job.outcome} {card.job.failure} {card.job.charged_ucr}"
         )
         self.fuse.point()
-        return Delivered(sink=self.sink, message_id=10_000 + card.job.id)
+        is_uploaded = self.uploads and bool(card.artifacts)
+        return Delivered(sink=self.sink, message_id=10_000 + card.job.id, is_uploaded=is_uploaded)

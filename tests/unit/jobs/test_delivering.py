@@ -6,6 +6,7 @@ import pytest
 
 from bot.jobs.ports import DeliveryPostponed
 from bot.limits import CARD_INTERVAL_S
+from storage import jobs
 from storage.types import JobStatus, Outcome, Sink
 from tests.unit.jobs.conftest import NewWorld
 from tests.unit.jobs.virtual import virtually
@@ -161,7 +162,8 @@ async def test_the_card_of_a_success_has_the_file_and_the_balance(world: World) 
 
 @virtually
 async def test_files_and_callbacks_go_when_nobody_needs_them(world: World) -> None:
-    """C-45: the file a day after the delivery, the callback after a week."""
+    """C-45: a file that is in no message a day after the delivery, the callback after a week."""
+    world.delivery.uploads = False
     await world.boot()
     job = await world.request()
     await world.delivered(job)
@@ -173,3 +175,65 @@ async def test_files_and_callbacks_go_when_nobody_needs_them(world: World) -> No
     card = await world.service.show(job.short_id, user_id=job.user_id, staff=False, guild_id=None)
     assert card.result_paths == (None,)
     await world.stop()
+
+
+@virtually
+async def test_a_file_that_stands_in_discord_is_not_kept_here(world: World) -> None:
+    """Stored until delivered: a busy day must not fill the folder with what members have."""
+    await world.boot()
+    job = await world.request()
+    await world.delivered(job)
+    await world.until(lambda: world.files.kept == set(), within_s=5)
+    assert world.inner.view(jobs.kept_files) == frozenset()
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_file_that_only_the_list_has_is_kept(world: World) -> None:
+    """S-7: the member fetches it with `/jobs show`."""
+    world.delivery.sink, world.delivery.uploads = Sink.LIST, False
+    await world.boot()
+    job = await world.request()
+    await world.delivered(job)
+    await world.clock.sleep(3_600)
+    assert len(world.files.kept) == 1
+    await world.stop()
+
+
+@virtually
+async def test_a_full_folder_gives_way_to_a_paid_result(world: World) -> None:
+    """F-111: what was delivered longest ago goes, and the new result is secured."""
+    world.delivery.uploads = False
+    await world.boot()
+    first, second = await world.request(), await world.request()
+    await world.delivered(first)
+    await world.delivered(second)
+    world.files.room = 2
+    third = await world.request()
+    done = await world.delivered(third)
+    assert done.outcome is Outcome.SUCCEEDED
+    paths = [world.inner.view(jobs.artifacts_of, job_id=job.id)[0].path for job in (first, third)]
+    assert paths[0] is None
+    assert paths[1] in world.files.kept
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_folder_full_of_what_nobody_has_yet_makes_room_for_nothing(world: World) -> None:
+    """A result without a sink is never dropped for another one."""
+    world.delivery.trouble = DeliveryPostponed(retry_after_s=100.0)
+    await world.boot()
+    first = await world.request()
+    await world.until_status(first, JobStatus.FINISHED)
+    world.files.room = 1
+    second = await world.request()
+    failed = await world.until_status(second, JobStatus.FINISHED)
+    assert failed.outcome is Outcome.FAILED
+    assert len(world.files.kept) == 1
+    world.delivery.trouble = None
+    assert (await world.delivered(first)).outcome is Outcome.SUCCEEDED
+    await world.delivered(second)
+    await world.stop()
+    world.check_over()

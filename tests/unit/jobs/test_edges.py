@@ -50,6 +50,7 @@ async def test_cards_and_housekeeping_outlive_their_troubles(
     await world.boot()
     await world.clock.sleep(1)
     world.delivery.show_error = ZeroDivisionError()
+    world.delivery.uploads = False
     world.provider.task_takes_s = 60.0
     job = await world.request()
     await world.clock.sleep(20)

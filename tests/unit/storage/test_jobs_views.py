@@ -8,7 +8,7 @@ import pytest
 
 from storage import jobs
 from storage.short_ids import ALPHABET, normalised, short_id
-from storage.types import Artifact, Job
+from storage.types import Artifact, Job, Sink
 from tests.unit.storage.bank import DAY_US, MIRA, TOM
 from tests.unit.storage.workshop import MINUTE_US, PRICE, Workshop, picture
 
@@ -175,6 +175,33 @@ def test_a_file_of_two_jobs_is_deleted_with_the_second(workshop: Workshop) -> No
     assert (_paths(workshop, first), _paths(workshop, second)) == ([None], ["same.png"])
     workshop.deliver(second)
     assert workshop.database.run(jobs.drop_files, before_us=later_us) == ("same.png",)
+
+
+def test_room_is_made_with_the_oldest_that_stands_in_discord(workshop: Workshop) -> None:
+    """F-111: first what a message shows, then what only the list has, never what nobody has."""
+    waiting, listed, old, new = (workshop.at("running") for _ in range(4))
+    for job, name in ((waiting, "waiting"), (listed, "listed"), (old, "old"), (new, "new")):
+        workshop.succeed(job, path=f"{name}.png")
+    workshop.deliver(listed, sink=Sink.LIST, message_id=None)
+    for job in (old, new):
+        workshop.now_us += 1
+        workshop.deliver(job)
+    run = workshop.database.run
+    assert run(jobs.drop_oldest_files, bytes_min=1) == ("old.png",)
+    assert run(jobs.drop_oldest_files, bytes_min=1_235) == ("listed.png", "new.png")
+    assert run(jobs.drop_oldest_files, bytes_min=1) == ()
+    assert _paths(workshop, waiting) == ["waiting.png"]
+
+
+def test_the_files_of_one_job_go_without_those_of_another(workshop: Workshop) -> None:
+    """Equal bytes may share one name; the second job still needs it."""
+    first, second = workshop.at("running"), workshop.at("running")
+    for job in (first, second):
+        workshop.succeed(job, path="same.png")
+    run = workshop.database.run
+    assert run(jobs.drop_files_of, job_id=first.id) == ()
+    assert _paths(workshop, second) == ["same.png"]
+    assert run(jobs.drop_files_of, job_id=second.id) == ("same.png",)
 
 
 def _paths(workshop: Workshop, job: Job) -> list[str | None]:
