@@ -9,15 +9,19 @@ from discord.ext import commands
 from bot.credits.service import CreditsService
 from bot.discordio.cards import text_card
 from bot.discordio.client import AtelierBot
+from bot.jobs.service import JobService
 from bot.text import cards
 from bot.text import commands as texts
+from bot.text.prices import MediaPriceLine, PriceLine, prices_card
+from storage.types import JobKind
 
 
 class Credits(commands.GroupCog, name="credits", description=texts.CREDITS):
     """What the asker has, where it went, what things cost."""
 
-    def __init__(self, credits_service: CreditsService) -> None:
+    def __init__(self, credits_service: CreditsService, jobs: JobService) -> None:
         self._credits = credits_service
+        self._jobs = jobs
 
     @app_commands.command(name="balance", description=texts.CREDITS_BALANCE)
     async def balance(self, interaction: discord.Interaction) -> None:
@@ -35,7 +39,7 @@ class Credits(commands.GroupCog, name="credits", description=texts.CREDITS):
     async def prices(self, interaction: discord.Interaction) -> None:
         """Show what each model costs."""
         prices = [
-            cards.PriceLine(
+            PriceLine(
                 label=price.model.label,
                 input_ucr=price.input_ucr,
                 output_ucr=price.output_ucr,
@@ -43,7 +47,12 @@ class Credits(commands.GroupCog, name="credits", description=texts.CREDITS):
             )
             for price in self._credits.prices()
         ]
-        await _show(interaction, cards.prices_card(prices))
+        offered = [model for kind in JobKind for model in self._jobs.offered(kind)]
+        media = [
+            MediaPriceLine(model=price.model, amounts_ucr=price.amounts_ucr)
+            for price in self._credits.media_prices(offered)
+        ]
+        await _show(interaction, prices_card(prices, media))
 
 
 async def _show(interaction: discord.Interaction, text: cards.CardText) -> None:
@@ -52,4 +61,4 @@ async def _show(interaction: discord.Interaction, text: cards.CardText) -> None:
 
 async def setup(bot: AtelierBot) -> None:
     """Entry point of the extension."""
-    await bot.add_cog(Credits(bot.services.credits))
+    await bot.add_cog(Credits(bot.services.credits, bot.services.jobs))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import Catalogue, ChatModel
+from bot.catalogue.media import MediaModel
 from bot.catalogue.pricing import charge_ucr
 from bot.clock import Clock
 from bot.errors import AmountInvalid, SelfGrant, TakeTooLarge
@@ -29,6 +31,14 @@ class ModelPrice:
     input_ucr: int
     output_ucr: int
     typical_ucr: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaModelPrice:
+    """What members pay: µcr per `model.price.per`, by choice of `model.price.by` ("" if none)."""
+
+    model: MediaModel
+    amounts_ucr: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +86,20 @@ class CreditsService:
     def prices(self) -> tuple[ModelPrice, ...]:
         """Every chat model with the multiplier in it, in the catalogue's order."""
         return tuple(self._price(model) for model in self._catalogue.chat_models.values())
+
+    def media_prices(self, models: Iterable[MediaModel]) -> tuple[MediaModelPrice, ...]:
+        """Each of these models of pictures and videos with the multiplier in its amounts."""
+        multiplier_ppm = self._catalogue.multiplier_ppm
+        return tuple(
+            MediaModelPrice(
+                model=model,
+                amounts_ucr=tuple(
+                    (choice, charge_ucr(amount_ucr, multiplier_ppm))
+                    for choice, amount_ucr in model.price.amounts_ucr.items()
+                ),
+            )
+            for model in models
+        )
 
     def _price(self, model: ChatModel) -> ModelPrice:
         price, multiplier_ppm = model.price, self._catalogue.multiplier_ppm

@@ -71,31 +71,6 @@ def _history_line(line: HistoryLine) -> str:
     return f"{moment(line.at_us, 'd')} **{amount}** {kind}{actor}{reason}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PriceLine:
-    """One model's price, in µcr per million tokens, and of an everyday answer."""
-
-    label: str
-    input_ucr: int
-    output_ucr: int
-    typical_ucr: int
-
-
-def prices_card(prices: Iterable[PriceLine]) -> CardText:
-    """What the models cost."""
-    lines = [
-        f"**{price.label}**: about {counted(price.typical_ucr)} for an everyday answer; per "
-        f"million tokens {credits_text(price.input_ucr)} read, "
-        f"{credits_text(price.output_ucr)} written"
-        for price in prices
-    ]
-    return CardText(
-        heading="Prices",
-        lines=lines,
-        closing="You pay what an answer really used; the exact price stands under it.",
-    )
-
-
 _QUOTA_DONE = {
     "grant": "{amount} given to <@{member}>",
     "take": "{amount} taken from <@{member}>",

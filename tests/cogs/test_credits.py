@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.discord.seed import BOT_ID, MIRA_ID, OLIVE_ID, SAM_ID, TOM_ID
+from tests.cogs.studio import opened
 from tests.cogs.town import Town, words
 
 CONTAINER = 17
@@ -43,6 +44,18 @@ async def test_prices_are_exact(town: Town) -> None:
 
     assert "**GPT-5.4**" in shown
     assert "300 read, 1,800 written" in shown
+    assert "**GPT Image 2**: 2.4 (1k), 4.8 (2k), 7.2 (4k) each" in shown
+    assert "**Grok Imagine**: 2.4 (480p), 4.5 (720p) per second" in shown
+
+
+async def test_only_what_is_offered_has_a_price() -> None:
+    """A model without a key makes nothing."""
+    async with opened() as studio:
+        studio.foreman.models.off.add("kling-v2-master")
+        shown = words(await studio.town.card("mira", "credits prices"))
+
+    assert "Kling 3.0" in shown
+    assert "Kling 2 Master" not in shown
 
 
 async def test_staff_grant_take_and_set(town: Town) -> None:

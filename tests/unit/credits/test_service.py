@@ -155,5 +155,8 @@ async def test_prices_are_those_of_the_documents_times_the_multiplier() -> None:
     assert (price.input_ucr, price.output_ucr) == (300_000_000, 1_800_000_000)
     assert price.typical_ucr == 1_000 * 300 + 400 * 1_800
     assert dear.service.prices()[0].output_ucr == 2_700_000_000
+    pictures = load().image_models.values()
+    (picture,) = dear.service.media_prices(pictures)
+    assert picture.amounts_ucr == (("1k", 3_600_000), ("2k", 7_200_000), ("4k", 10_800_000))
     await plain.database.close()
     await dear.database.close()
