@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ async def ends_well(studio: Studio, interaction_id: str, before: Any) -> None:
     assert len(gallery(card)) == 1
     assert len(await studio.results()) == 1
     assert len(await studio.tasks()) == 1
-    assert str(before - await studio.world.balance("mira")) == "2.4"
+    assert before - await studio.world.balance("mira") == Decimal("2.4")
 
 
 async def test_killed_before_submit(studio: Studio) -> None:
@@ -129,5 +130,5 @@ async def test_by_polling_alone(data: Path) -> None:
             card = await alone.make("imagine", prompt="polled")
             assert len(gallery(card)) == 1
             assert (await alone.tasks())[0]["callback_url"] is None
-            assert str(before - await world.balance("mira")) == "2.4"
+            assert before - await world.balance("mira") == Decimal("2.4")
         assert process.stop() == 0

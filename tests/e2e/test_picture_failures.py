@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from tests.e2e.studio import Studio, gallery, is_finished, labels
@@ -87,7 +89,7 @@ async def test_troubles_that_pass_leave_one_picture_paid_once(
     assert len(gallery(card)) == 1
     assert len(await studio.results()) == 1
     assert len(await studio.tasks()) - made == 1
-    assert str(before - await world.balance("tom")) == "2.4"
+    assert before - await world.balance("tom") == Decimal("2.4")
 
 
 @pytest.mark.parametrize("kind", ["create_reset", "create_html", "create_no_task_id"])
@@ -101,7 +103,7 @@ async def test_a_lost_answer_is_never_sent_again_and_its_task_is_adopted(
     card = await studio.make("imagine", prompt="a picture nearly lost")
     assert len(gallery(card)) == 1
     assert len(await studio.tasks()) - made == 1
-    assert str(before - await world.balance("tom")) == "2.4"
+    assert before - await world.balance("tom") == Decimal("2.4")
 
 
 async def test_who_will_not_wait_gets_the_credits_back_at_once(studio: Studio) -> None:
