@@ -328,6 +328,8 @@ GRANT_CREDITS_MAX = 1_000_000
 """product.md, /quota."""
 HISTORY_LINES_MAX = 10
 """Lines of `/credits history`: what a phone shows without scrolling."""
+HISTORY_PROMPT_CHARS_MAX = 40
+"""Characters of a prompt in such a line: enough to recognise it on a phone."""
 
 assert OUTPUT_TOKENS_FLOOR < OUTPUT_TOKENS_HELD < OUTPUT_TOKENS_MAX
 assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S

@@ -9,7 +9,9 @@ from discord.ext import commands
 from bot.credits.service import CreditsService
 from bot.discordio.cards import text_card
 from bot.discordio.client import AtelierBot
+from bot.discordio.job_cards import short_prompt
 from bot.jobs.service import JobService
+from bot.limits import HISTORY_PROMPT_CHARS_MAX
 from bot.text import cards
 from bot.text import commands as texts
 from bot.text.prices import MediaPriceLine, PriceLine, prices_card
@@ -33,7 +35,15 @@ class Credits(commands.GroupCog, name="credits", description=texts.CREDITS):
     async def history(self, interaction: discord.Interaction) -> None:
         """Show the newest lines of the account."""
         history = await self._credits.history(interaction.user.id)
-        await _show(interaction, cards.history_card(history))
+        works = {
+            reference: cards.Work(
+                kind=job.kind,
+                model_label=self._jobs.label_of(job),
+                prompt=short_prompt(job.prompt, HISTORY_PROMPT_CHARS_MAX),
+            )
+            for reference, job in (await self._credits.jobs_of(history)).items()
+        }
+        await _show(interaction, cards.history_card(history, works))
 
     @app_commands.command(name="prices", description=texts.CREDITS_PRICES)
     async def prices(self, interaction: discord.Interaction) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import Catalogue, ChatModel
@@ -11,10 +11,10 @@ from bot.catalogue.pricing import charge_ucr
 from bot.clock import Clock
 from bot.errors import AmountInvalid, SelfGrant, TakeTooLarge
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
-from storage import ledger
-from storage.database import Store
+from storage import jobs, ledger
+from storage.database import Connection, Store
 from storage.errors import InsufficientCredits
-from storage.types import UCR_PER_CREDIT, Allowance, Balance, HistoryLine
+from storage.types import UCR_PER_CREDIT, Allowance, Balance, HistoryLine, Job
 
 PER_MILLION = 1_000_000
 TYPICAL_INPUT_TOKENS = 1_000
@@ -82,6 +82,11 @@ class CreditsService:
         return await self._database.read(
             ledger.history, user_id=user_id, limit=HISTORY_LINES_MAX, before_id=before_id
         )
+
+    async def jobs_of(self, history: Iterable[HistoryLine]) -> Mapping[str, Job]:
+        """The pictures and videos among these lines' causes, by reference; the rest are answers."""
+        references = tuple(line.reference for line in history)
+        return await self._database.read(_jobs_of, references=references)
 
     def prices(self) -> tuple[ModelPrice, ...]:
         """Every chat model with the multiplier in it, in the catalogue's order."""
@@ -151,6 +156,11 @@ class CreditsService:
             "allowance": self._allowance,
             "now_us": self._clock.now_us(),
         }
+
+
+def _jobs_of(connection: Connection, *, references: Iterable[str]) -> dict[str, Job]:
+    found = (jobs.by_reference(connection, reference=reference) for reference in references)
+    return {job.reference: job for job in found if job is not None}
 
 
 def _checked_ucr(user_id: int, amount_credits: int, act: StaffAct, *, low: int) -> int:

@@ -40,7 +40,7 @@ class Cards:
         job = facts.job
         return Card(
             job=job,
-            model_label=self._label(job),
+            model_label=self.label_of(job),
             place=facts.place,
             expected_us=self._expected_us(facts),
             error=error_of(job),
@@ -49,7 +49,7 @@ class Cards:
             available_ucr=None if job.outcome is None else await self._available_ucr(job),
         )
 
-    def _label(self, job: Job) -> str:
+    def label_of(self, job: Job) -> str:
         """A model that has left the catalogue keeps its id."""
         for models in (self._catalogue.image_models, self._catalogue.video_models):
             if (model := models.get(job.model)) is not None:

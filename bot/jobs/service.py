@@ -143,6 +143,10 @@ class JobService:
         )
         return tuple([await self._cards.of(job) for job in found])
 
+    def label_of(self, job: Job) -> str:
+        """Return the name of the job's model for members."""
+        return self._cards.label_of(job)
+
     async def card_of(self, job: Job) -> Card:
         """Return everything the job's card shows now."""
         return await self._cards.of(job)

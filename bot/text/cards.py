@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.text.money import counted, credits_text
-from storage.types import ActKind, Balance, BucketKind, HistoryLine
+from storage.types import ActKind, Balance, BucketKind, HistoryLine, JobKind
 
 REASON_CHARS_SHOWN = 80
 """Of a reason in a list; the whole of it stands in the confirmation."""
@@ -21,6 +21,17 @@ class CardText:
     closing: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """The picture or video that a line of the account paid for; `prompt` is cut already."""
+
+    kind: JobKind
+    model_label: str
+    prompt: str
+
+
+_HELD_FOR = "answers, pictures and videos that are not finished"
+_WORKS = {JobKind.IMAGE: "Picture", JobKind.VIDEO: "Video"}
 _BUCKETS = {BucketKind.ALLOWANCE: "daily allowance", BucketKind.GRANT: "granted"}
 
 _KINDS = {
@@ -49,23 +60,32 @@ def balance_card(balance: Balance) -> CardText:
     if len(parts) > 1:
         lines[0] += f" ({', '.join(parts)})"
     if balance.held_ucr:
-        lines.append(f"{credits_text(balance.held_ucr)} held for answers that are being written")
+        lines.append(f"{credits_text(balance.held_ucr)} held for {_HELD_FOR}")
     if balance.allowance_resets_us is not None:
         lines.append(f"The next allowance comes {moment(balance.allowance_resets_us, 'R')}")
     return CardText(heading="Your credits", lines=lines)
 
 
-def history_card(history: Sequence[HistoryLine]) -> CardText:
-    """The last lines of one member's account."""
+def history_card(
+    history: Sequence[HistoryLine], works: Mapping[str, Work] | None = None
+) -> CardText:
+    """The last lines of one member's account; `works` by the lines' references."""
     if not history:
         return CardText(heading="Your last credits", lines=["Nothing yet."])
-    return CardText(heading="Your last credits", lines=[_history_line(line) for line in history])
+    found = works or {}
+    return CardText(
+        heading="Your last credits",
+        lines=[_history_line(line, found.get(line.reference)) for line in history],
+    )
 
 
-def _history_line(line: HistoryLine) -> str:
+def _history_line(line: HistoryLine, work: Work | None) -> str:
     sign = "+" if line.delta_ucr > 0 else "−"
     amount = f"{sign}{credits_text(abs(line.delta_ucr))}"
     kind = next((text for kind, text in _KINDS.items() if kind == line.kind), line.kind)
+    if work is not None and line.kind == ActKind.SETTLE:
+        parts = (_WORKS[work.kind], work.model_label, quoted(work.prompt))
+        kind = " · ".join(part for part in parts if part)
     actor = f" by <@{line.actor_id}>" if line.actor_id is not None else ""
     reason = f": {quoted(line.reason)[:REASON_CHARS_SHOWN]}" if line.reason else ""
     return f"{moment(line.at_us, 'd')} **{amount}** {kind}{actor}{reason}"

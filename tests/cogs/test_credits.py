@@ -33,6 +33,19 @@ async def test_the_history_names_who_and_why(town: Town) -> None:
     assert "**+20** Daily allowance" in shown
 
 
+async def test_the_history_names_pictures_and_videos() -> None:
+    """By kind, model and prompt: ten lines that all say *Answer* tell nothing."""
+    async with opened(allowance_credits=100) as studio:
+        studio.foreman.succeed(await studio.order(prompt="a red fox"))
+        studio.foreman.succeed(await studio.order(command="video", prompt="waves " * 40))
+        shown = words(await studio.town.card("mira", "credits history"))
+
+    assert "**−2.4** Picture · GPT Image 2 · a red fox" in shown
+    assert "**−14.4** Video · Grok Imagine · waves waves" in shown
+    assert max(map(len, shown.splitlines())) < 120
+    assert "Answer" not in shown
+
+
 async def test_an_empty_history_says_so(town: Town) -> None:
     """Before anything happened."""
     assert "Nothing yet." in words(await town.card("tom", "credits history"))

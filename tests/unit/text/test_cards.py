@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.chat.ports import Ending, Phase
 from bot.text.answers import ENDING_NOTES, PLACEHOLDERS
-from bot.text.cards import balance_card, forgotten_card, history_card, quoted
-from storage.types import ActKind, Balance, BucketKind, BucketView, HistoryLine
+from bot.text.cards import Work, balance_card, forgotten_card, history_card, quoted
+from storage.types import ActKind, Balance, BucketKind, BucketView, HistoryLine, JobKind
 
 NOON_US = 1_763_640_000_000_000
 
@@ -29,7 +29,7 @@ def test_a_balance_of_several_sources_names_them() -> None:
 
     assert balance_card(balance).lines == [
         "**25** to spend (20 daily allowance, 5 granted)",
-        "0.5 held for answers that are being written",
+        "0.5 held for answers, pictures and videos that are not finished",
         "The next allowance comes <t:1763640000:R>",
     ]
 
@@ -57,6 +57,32 @@ def test_a_history_line_cannot_pose_as_another() -> None:
     assert shown.startswith("<t:1763640000:d> **−1** Taken back by <@5>: a \\*\\*+9\\*\\* \\[x\\]")
     assert "\n" not in shown
     assert len(shown) < 200
+
+
+def test_spending_on_a_picture_or_a_video_is_called_so() -> None:
+    """With the model and the first words of the prompt, which cannot look like ours."""
+    lines = [
+        HistoryLine(
+            id=number,
+            at_us=NOON_US,
+            kind=ActKind.SETTLE,
+            delta_ucr=-2_400_000,
+            actor_id=None,
+            reason=None,
+            reference=f"i:{number}",
+        )
+        for number in range(3)
+    ]
+    works = {
+        "i:0": Work(kind=JobKind.IMAGE, model_label="GPT Image 2", prompt="a *red* fox"),
+        "i:1": Work(kind=JobKind.VIDEO, model_label="Veo 3.1", prompt=""),
+    }
+
+    assert [line.partition("** ")[2] for line in history_card(lines, works).lines] == [
+        r"Picture · GPT Image 2 · a \*red\* fox",
+        "Video · Veo 3.1",
+        "Answer",
+    ]
 
 
 def test_a_kind_without_words_is_shown_by_its_name() -> None:
