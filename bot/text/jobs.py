@@ -14,7 +14,7 @@ from bot.text.answers import DEMO
 from bot.text.cards import CardText, moment, quoted
 from bot.text.messages import Tone, words_for
 from bot.text.money import NOT_CHARGED, counted, credits_text, job_payment, payment_text
-from bot.text.rows import mebibytes
+from bot.text.rows import MAY_COME_LATE, mebibytes
 from storage.types import Job, JobKind, JobStatus, Outcome, Sink
 
 BAR_CELLS = 10
@@ -125,13 +125,22 @@ def _unknown(job: Job) -> str:
 
 def _ended(facts: JobFacts) -> tuple[Tone, list[str]]:
     job = facts.job
-    if job.outcome is not Outcome.SUCCEEDED and facts.has_result:
+    if job.late_us is not None or (job.outcome is not Outcome.SUCCEEDED and facts.has_result):
         return Tone.GOOD, [LATE]
     if job.outcome is Outcome.CANCELLED:
-        return Tone.OVER, ["Cancelled."]
+        return Tone.OVER, [_sentences("Cancelled.", _may_come_late(job))]
     if job.outcome is Outcome.FAILED:
         return Tone.FAILED, _failure(facts)
     return Tone.GOOD, [line for line in (_joined(_options(job), _took(job)),) if line]
+
+
+def _may_come_late(job: Job) -> str:
+    """For a job that was given up while nobody knew whether the provider works on it."""
+    return MAY_COME_LATE if job.grace_until_us is not None else ""
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
 
 
 LATE = "The result came after your credits had gone back. It is yours all the same."
@@ -227,6 +236,8 @@ _OUTCOMES = {
 
 def state_word(job: Job) -> str:
     """One or two words for a list."""
+    if job.late_us is not None:
+        return "came late"
     if job.outcome is not None:
         return _OUTCOMES[job.outcome]
     return _STATES.get(job.status, "over")
@@ -235,7 +246,8 @@ def state_word(job: Job) -> str:
 def job_line(job: Job, *, model_label: str, prompt: str) -> str:
     """One job in `/jobs list`."""
     words = quoted(prompt) or _KINDS[job.kind]
-    waits = " · waits here" if job.sink is Sink.LIST and job.outcome is Outcome.SUCCEEDED else ""
+    is_kept = job.sink is Sink.LIST and job.outcome is Outcome.SUCCEEDED
+    waits = " · waits here" if is_kept or job.late_us is not None else ""
     when = moment(job.created_us, "R")
     return f"`{job.short_id}` **{state_word(job)}** · {model_label} · {words} · {when}{waits}"
 
@@ -265,7 +277,10 @@ def cancelled_card(job: Job) -> CardText:
     """`/jobs cancel`."""
     return CardText(
         heading="Cancelled",
-        lines=[f"Job `{job.short_id}` is off; your {counted(job.price_ucr)} are back."],
+        lines=[
+            f"Job `{job.short_id}` is off; your {counted(job.price_ucr)} are back.",
+            *filter(None, (_may_come_late(job),)),
+        ],
         closing=payment_text(NOT_CHARGED),
     )
 

@@ -62,6 +62,9 @@ def mebibytes(size_bytes: int) -> str:
     return f"{max(size_bytes / 1_048_576, 0.1):.1f}".removesuffix(".0") + " MiB"
 
 
+MAY_COME_LATE = "Should a result come after all, it waits in `/jobs list`, free of charge."
+"""S-6: the credits have gone back by then."""
+
 _PERMISSIONS = {
     "manage_guild": "Manage Server",
     "manage_messages": "Manage Messages",
@@ -222,12 +225,12 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     errors.DeadlinePassed: lambda _: _wait(
         "The job took too long",
         "The provider did not finish it in time.",
-        "Try again when it is less busy.",
+        f"Try again when it is less busy. {MAY_COME_LATE}",
     ),
     errors.OutcomeUnknown: lambda _: _wait(
         "The job got lost",
         "It was sent, but the provider never confirmed it.",
-        "Try again in a few minutes.",
+        f"Try again in a few minutes. {MAY_COME_LATE}",
     ),
     errors.ResultUnavailable: lambda _: _wait(
         "The result cannot be fetched",

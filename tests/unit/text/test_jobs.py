@@ -253,6 +253,32 @@ def test_a_line_of_the_list_names_the_job_and_where_it_waits() -> None:
     assert without_words == "`3E25EMJE` **queued** · GPT Image 2 · picture · <t:1763640000:R>"
 
 
+@pytest.mark.parametrize("job", [FAILED, CANCELLED], ids=["failed", "cancelled"])
+def test_a_late_result_is_seen_in_the_list(job: Job) -> None:
+    """S-6: it waits in the list alone, so *cancelled* would hide it for good."""
+    late = replace(job, late_us=NOON_US)
+
+    line = texts.job_line(late, model_label="GPT Image 2", prompt="a fox")
+
+    assert line.startswith("`3E25EMJE` **came late** · ")
+    assert line.endswith(" · waits here")
+    assert texts.job_choice(late, model_label="GPT Image 2", prompt="a fox").startswith("came late")
+    assert lines(late) == [texts.LATE]
+
+
+def test_where_a_result_would_wait_is_said_before_it_comes_late() -> None:
+    """Only of what may have been sent; nothing can come of the rest."""
+    given_up = replace(CANCELLED, grace_until_us=NOON_US)
+
+    (cancelled,) = lines(given_up)
+    assert cancelled.startswith("Cancelled.")
+    assert "`/jobs list`" in cancelled
+    assert "`/jobs list`" in lines(FAILED, error=errors.OutcomeUnknown())[1]
+    assert "`/jobs list`" in lines(FAILED, error=errors.DeadlinePassed())[1]
+    assert "`/jobs list`" in texts.cancelled_card(given_up).lines[-1]
+    assert len(texts.cancelled_card(CANCELLED).lines) == 1
+
+
 def test_only_what_nobody_works_on_can_be_cancelled() -> None:
     """The list of suggestions; the books decide."""
     jobs = (QUEUED, RUNNING, UNKNOWN, DONE, FAILED, CANCELLED)
