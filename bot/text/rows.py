@@ -213,9 +213,9 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         "Choose another model; the bot's operator can add the key.",
     ),
     errors.ConfirmationExpired: lambda _: _you(
-        "Asked too long ago",
-        "This question about the price is no longer open.",
-        "Use the command again.",
+        "No longer open",
+        "This question is no longer open: it was answered, is too old, or the bot has restarted.",
+        "Unless its card stands here already, give the command again.",
     ),
     errors.TaskFailed: lambda _: _wait(
         "The job failed",
