@@ -145,20 +145,75 @@ def late_result(
         return None
     _attach(connection, attached, artifacts)
     note(connection, attached, old=attached.status, cause=LATE_RESULT, now_us=now_us)
+    _lose_rest(
+        connection,
+        user_id=attached.user_id,
+        reference=attached.reference,
+        loss_ucr=loss_ucr,
+        now_us=now_us,
+    )
+    return attached
+
+
+def late_loss(connection: Connection, *, job_id: int, loss_ucr: int, now_us: int) -> bool:
+    """Book what a task cost that succeeded after the credits had gone back (I-10); once.
+
+    Whether its file can be had does not matter; a `late_result` after it books nothing more.
+    False when the job did not end so.
+    """
+    row = connection.execute(
+        select(jobs.c.user_id, jobs.c.reference).where(
+            jobs.c.id == job_id,
+            jobs.c.outcome.in_({Outcome.FAILED, Outcome.CANCELLED}),
+            jobs.c.attempt > 0,
+        )
+    ).one_or_none()
+    if row is None:
+        return False
+    _lose_rest(
+        connection,
+        user_id=row.user_id,
+        reference=row.reference,
+        loss_ucr=loss_ucr,
+        now_us=now_us,
+    )
+    return True
+
+
+def stray_loss(
+    connection: Connection, *, job_id: int, task_id: str, loss_ucr: int, now_us: int
+) -> None:
+    """Book what a task cost that a former attempt had made after all (I-10); once for each task."""
+    row = connection.execute(
+        select(jobs.c.user_id, jobs.c.reference).where(jobs.c.id == job_id)
+    ).one()
+    ledger.lose(
+        connection,
+        user_id=row.user_id,
+        loss_ucr=loss_ucr,
+        reference=f"stray:{row.reference}:{task_id}",
+        cause=Cause.LATE_RESULT,
+        now_us=now_us,
+    )
+
+
+def _lose_rest(
+    connection: Connection, *, user_id: int, reference: str, loss_ucr: int, now_us: int
+) -> None:
+    """Book what `fail` has not booked yet; `loss_ucr` is what the job cost in all."""
     booked_ucr = connection.execute(
-        select(holds.c.loss_ucr).where(holds.c.reference == attached.reference)
+        select(holds.c.loss_ucr).where(holds.c.reference == reference)
     ).scalar_one()
     assert booked_ucr is not None
     if loss_ucr > booked_ucr:
         ledger.lose(
             connection,
-            user_id=attached.user_id,
+            user_id=user_id,
             loss_ucr=loss_ucr - booked_ucr,
-            reference=f"late:{attached.reference}",
+            reference=f"late:{reference}",
             cause=Cause.LATE_RESULT,
             now_us=now_us,
         )
-    return attached
 
 
 def _finish(

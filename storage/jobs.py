@@ -20,7 +20,7 @@ from sqlalchemy import Connection, case, func, insert, or_, select, update
 
 from storage import ledger
 from storage.errors import Duplicate
-from storage.job_outcomes import cancel, fail, late_result, succeed
+from storage.job_outcomes import cancel, fail, late_loss, late_result, stray_loss, succeed
 from storage.job_queue import (
     claim_due,
     next_due_us,
@@ -77,6 +77,7 @@ __all__ = [
     "fail",
     "get",
     "kept_files",
+    "late_loss",
     "late_result",
     "list_for",
     "mark_unknown",
@@ -90,6 +91,7 @@ __all__ = [
     "record_delivered",
     "release_all",
     "requeue",
+    "stray_loss",
     "succeed",
     "wake",
 ]

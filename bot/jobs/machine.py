@@ -9,7 +9,8 @@ gets its tries again, within its deadline. What must not be forgotten is in the 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from bot import limits
 from bot.errors import (
@@ -57,7 +58,7 @@ class Memory:
     urlless: int = 0
     fetches: int = 0
     deliveries: int = 0
-    evidence: int = 0
+    tried: Mapping[str, int] = field(default_factory=dict)
     stumbles: int = 0
 
 
@@ -318,11 +319,20 @@ def _unless_too_soon(memory: Memory, now_us: int) -> Wait | None:
 # --- Evidence ------------------------------------------------------------------------------------
 
 
-def confirms(job: Job, state: TaskState, *, task_id: str, wire_id: str, now_us: int) -> bool:
+def confirms(
+    job: Job,
+    state: TaskState,
+    *,
+    task_id: str,
+    wire_id: str,
+    now_us: int,
+    any_attempt: bool = False,
+) -> bool:
     """Say whether our own read of a task proves it to be this job's (I-26, section 5 point 4).
 
     Same name, same model, made since the intent was written. What the provider leaves out
-    cannot speak against it, but one of model and time must speak for it.
+    cannot speak against it, but one of model and time must speak for it. With `any_attempt` the
+    task may be of a former create, and only the job itself must be older.
     """
     if job.submitted_us is None or (state.task_id is not None and state.task_id != task_id):
         return False
@@ -334,12 +344,14 @@ def confirms(job: Job, state: TaskState, *, task_id: str, wire_id: str, now_us: 
         return True
     slack_us = to_us(limits.EVIDENCE_SLACK_S)
     latest_us = min(now_us, job.submitted_us + to_us(limits.CREATE_TIMEOUT_S)) + slack_us
+    if any_attempt:
+        return job.created_us - slack_us <= state.created_us <= now_us + slack_us
     return job.submitted_us - slack_us <= state.created_us <= latest_us
 
 
-def evidence_delay_s(memory: Memory) -> float:
+def evidence_delay_s(tries: int) -> float:
     """Return the wait before a task that a callback names is read once more."""
-    return doubled(limits.POLL_INTERVAL_S_MIN, memory.evidence - 1, limits.EVIDENCE_DELAY_S_MAX)
+    return doubled(limits.POLL_INTERVAL_S_MIN, max(0, tries - 1), limits.EVIDENCE_DELAY_S_MAX)
 
 
 def _bare(model: str) -> str:

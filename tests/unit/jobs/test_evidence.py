@@ -7,10 +7,12 @@ import itertools
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from bot.errors import ProviderInternalError
+from bot.errors import ProviderInternalError, ResultUnusable
 from bot.providers.base import CreateVerdict, NotCreated
 from storage import inbox, jobs
+from storage.database import Connection
 from storage.types import Job, JobStatus, Outcome
 from tests.unit.jobs.conftest import NewWorld
 from tests.unit.jobs.fakes import FakeProvider, Task, lost, nothing, unavailable
@@ -28,6 +30,20 @@ async def an_unknown_job(world: World, **changes: Any) -> Job:
 def unseen(world: World, job: Job) -> int:
     found = world.inner.view(inbox.callbacks_of, job_id=job.id)
     return sum(callback.seen_us is None for callback in found)
+
+
+def losses(world: World) -> list[int]:
+    """What the operator lost, one amount for each ended hold with a loss."""
+
+    def body(connection: Connection) -> list[int]:
+        return [
+            row.loss_ucr
+            for row in connection.execute(
+                text("SELECT loss_ucr FROM holds WHERE loss_ucr > 0 ORDER BY id")
+            )
+        ]
+
+    return world.inner.view(body)
 
 
 @virtually
@@ -306,6 +322,38 @@ async def test_a_late_result_whose_file_is_gone_is_let_go_in_the_end(world: Worl
     await world.call_back(job)
     await world.until(lambda: unseen(world, job) == 0)
     assert world.fresh(job).late_us is None
+    assert losses(world) == [job.cost_ucr]
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_late_result_that_is_unusable_is_booked(world: World) -> None:
+    """I-10: the provider is paid for what is no picture, too; once, however often it is told."""
+    await world.boot()
+    job = await an_unknown_job(world)
+    await world.delivered(job)
+    world.files.error = ResultUnusable("wrong_type")
+    for number in range(3):
+        await world.call_back(job, body={"id": "task-1", "n": number})
+        await world.until(lambda: unseen(world, job) == 0)
+    assert world.fresh(job).late_us is None
+    assert losses(world) == [job.cost_ucr]
+    assert (await world.balance()).held_ucr == 0
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_late_result_is_booked_once_though_its_file_comes_later(world: World) -> None:
+    """I-10: the loss is booked at the first read; the file at the second adds nothing."""
+    await world.boot()
+    job = await an_unknown_job(world)
+    await world.delivered(job)
+    world.files.errors["https://files.example/1.png"] = [unavailable()]
+    await world.call_back(job)
+    await world.until(lambda: world.fresh(job).late_us is not None)
+    assert losses(world) == [job.cost_ucr]
     await world.stop()
     world.check_over()
 
@@ -364,6 +412,33 @@ async def test_a_callback_of_a_former_attempt_is_an_alarm(
 
 
 @virtually
+async def test_what_a_former_attempt_made_after_all_is_booked(
+    world: World, logged: list[dict[str, object]]
+) -> None:
+    """I-10, section 5, point 8: two tasks were made, one is the member's, both are paid."""
+
+    def wrong(provider: FakeProvider, task: Task) -> CreateVerdict:
+        provider.tasks[task.id] = task
+        error = ProviderInternalError(provider="aivideo")
+        return NotCreated(error=error, retryable=True, retry_after_s=10.0)
+
+    world.provider.plans = [wrong, lost]
+    await world.boot()
+    job = await world.request()
+    await world.until(lambda: world.fresh(job).attempt == 2)
+    await world.until_status(job, JobStatus.UNKNOWN)
+    await world.clock.sleep(30)
+    await world.call_back(job, body={"id": "task-1"}, attempt=1)
+    await world.until(lambda: unseen(world, job) == 0)
+    assert losses(world) == [job.cost_ucr]
+    assert any(entry["event"] == "misclassified" for entry in logged)
+    await world.call_back(job, body={"id": "task-2"})
+    done = await world.delivered(job)
+    assert (done.outcome, done.task_id) == (Outcome.SUCCEEDED, "task-2")
+    await world.stop()
+
+
+@virtually
 async def test_giving_the_credits_back_at_once_keeps_the_door_open(world: World) -> None:
     """Section 5, point 3: the member need not wait; what comes later is attached, free."""
     await world.boot()
@@ -375,5 +450,34 @@ async def test_giving_the_credits_back_at_once_keeps_the_door_open(world: World)
     await world.clock.sleep(30)
     await world.call_back(job)
     await world.until(lambda: world.fresh(job).late_us is not None, within_s=5)
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_an_invented_name_does_not_delay_the_true_one(world: World) -> None:
+    """F-65: whatever reading it brings, and however often it was tried."""
+    await world.boot()
+    job = await an_unknown_job(world)
+    world.provider.get_errors = [ProviderInternalError(provider="aivideo", status=500)] * 5
+    await world.call_back(job, body={"id": "task-invented"})
+    await world.until(lambda: world.provider.get_errors == [])
+    await world.call_back(job)
+    done = await world.delivered(job, within_s=15)
+    assert (done.outcome, done.task_id) == (Outcome.SUCCEEDED, "task-1")
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_an_older_name_is_read_in_its_turn(world: World) -> None:
+    """F-65: a name that came after the true one, and cannot be read, has one read before it."""
+    await world.boot()
+    job = await an_unknown_job(world)
+    await world.clock.sleep(30)
+    world.provider.get_errors = [ProviderInternalError(provider="aivideo", status=500)]
+    await world.call_back(job)
+    await world.call_back(job, body={"id": "task-invented"})
+    assert (await world.delivered(job, within_s=20)).outcome is Outcome.SUCCEEDED
     await world.stop()
     world.check_over()
