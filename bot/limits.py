@@ -320,6 +320,8 @@ HOUSEKEEPING_S = 3_600.0
 """Between two rounds of forgetting what is of no more use (C-45)."""
 CALLBACKS_KEPT_S = 7 * 86_400.0
 """C-45."""
+SOURCE_KEPT_S = 86_400.0
+"""How long a result's address at the provider works when it names no end (providers.md 1.5)."""
 RESULTS_KEPT_S = 86_400.0
 """Files of what was delivered; the provider keeps them as long (providers.md 1.5)."""
 

@@ -22,11 +22,13 @@ from bot.jobs.hints import hint_of
 from bot.jobs.machine import AfterFetch, AfterPoll, Fail, Secure, Wait, after_fetch, after_poll
 from bot.jobs.money import reported_cost
 from bot.jobs.ports import NO_ROOM, Fetched
+from bot.jobs.schedule import to_us
 from bot.limits import (
     FETCH_TRIES,
     RESULT_FILES_MAX,
     RESULT_IMAGE_BYTES_MAX,
     RESULT_VIDEO_BYTES_MAX,
+    SOURCE_KEPT_S,
 )
 from bot.providers.base import MediaProvider, TaskState
 from storage import inbox, jobs
@@ -176,6 +178,7 @@ class Watcher:
         While `patient`, a missing picture of several is a reason to try again; else those that
         came are the result. Raises `ResultUnavailable`, `ResultUnusable`.
         """
+        state = self._with_end(job, state)
         found: dict[str, tuple[Fetched, str | None]] = {}
         errors: list[ResultUnavailable | ResultUnusable] = []
         for url in state.urls[:RESULT_FILES_MAX]:
@@ -197,6 +200,17 @@ class Watcher:
         if not found or (patient and _passing(errors)):
             raise _worst(errors)
         return _artifacts(job, state, tuple(found.values()))
+
+    def _with_end(self, job: Job, state: TaskState) -> TaskState:
+        """Tasks name no end of their addresses, but they have one (providers.md 1.5).
+
+        When a late task ended nobody says: not promised for longer than from the job's own end.
+        """
+        if state.expires_us is not None:
+            return state
+        now_us = self._bench.clock.now_us()
+        ended_us = now_us if job.finished_us is None else min(now_us, job.finished_us)
+        return replace(state, expires_us=ended_us + to_us(SOURCE_KEPT_S))
 
     async def _fetched(self, url: str, job: Job) -> Fetched:
         """Fetch one result; a full folder gives way with what was delivered long ago (F-111)."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from bot.errors import ProviderInternalError, ResultUnusable, TaskNotFound
+from bot.limits import SOURCE_KEPT_S
 from bot.providers.base import TaskState, TaskStatus
 from storage import jobs
 from storage.schema import LOSS_ID, accounts
@@ -397,4 +398,17 @@ async def test_a_multiplied_price_rounds_up(world: World) -> None:
     await world.boot()
     done = await world.delivered(await world.request())
     assert done.charged_ucr == 1_333_333
+    await world.stop()
+
+
+@virtually
+async def test_an_address_without_an_end_is_given_the_usual_one(world: World) -> None:
+    """providers.md 1.5: links die after 24 hours, and tasks do not say so."""
+    await world.boot()
+    job = await world.delivered(await world.request())
+    (artifact,) = world.inner.view(jobs.artifacts_of, job_id=job.id)
+    assert artifact.source_expires_us is not None
+    assert job.finished_us is not None
+    day_us = int(SOURCE_KEPT_S * 1_000_000)
+    assert job.finished_us - 5_000_000 <= artifact.source_expires_us - day_us <= job.finished_us
     await world.stop()
