@@ -275,7 +275,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     errors.UpstreamError: lambda _: _wait(
         "The model gave no answer",
-        "Behind the provider something failed, or it did not want to answer this.",
+        "Behind the provider something failed, or it did not want to do this.",
         "Try again in a minute; if it stays, ask in other words.",
     ),
     errors.ContentRefused: lambda _: _you(

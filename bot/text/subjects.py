@@ -14,7 +14,11 @@ COMMANDS = {JobKind.IMAGE: "`/imagine`", JobKind.VIDEO: "`/video`"}
 
 def prompt_empty(error: errors.PromptEmpty) -> tuple[str, str, str]:
     if error.kind is None:
-        return "Nothing to answer", "There were no words and no file.", "Write what to answer."
+        return (
+            "Nothing to answer",
+            "There were no words and no file.",
+            "Write what you want to know.",
+        )
     thing = KINDS[error.kind]
     return (
         f"No words for the {thing}",
