@@ -83,6 +83,10 @@ class Studio:
     async def pace(self, **facts: Json) -> None:
         await self.world.send("provider/tasks_pace", facts, method="PUT")
 
+    async def finish(self, task: Json) -> None:
+        """The provider ends this task now."""
+        await self.world.send("provider/tasks/finish", {"task_id": task["task_id"]})
+
     async def task_made(self, since: int) -> Json:
         """Wait until the provider has one task more than `since`; the newest."""
 

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.conftest import visit
 from tests.e2e.process import Process
 from tests.e2e.studio import Studio, gallery, says
-from tests.e2e.world import World
+from tests.e2e.world import World, visible_text
 
 
 @pytest.fixture
@@ -55,11 +55,12 @@ async def test_killed_after_submit(studio: Studio) -> None:
     """F-9: the task's name is on disk; the next process looks at it."""
     world = studio.world
     before = await world.balance("mira")
-    await studio.pace(image_s=6.0)
+    await studio.pace(image_s=600)
     interaction_id = await studio.order("imagine", prompt="after submit")
-    await studio.task_made(0)
-    await studio.shows(interaction_id, says("started"), "that it runs")
+    task = await studio.task_made(0)
+    await studio.shows(interaction_id, lambda card: "tarted" in visible_text(card), "that it runs")
     await kill_and_restart(world)
+    await studio.finish(task)
     await ends_well(studio, interaction_id, before)
 
 
@@ -85,9 +86,9 @@ async def test_killed_before_delivery(studio: Studio) -> None:
     world = studio.world
     before = await world.balance("mira")
     channel = world.channels["studio"]
-    await studio.pace(image_s=2.0)
+    await studio.pace(image_s=600)
     interaction_id = await studio.order("imagine", prompt="before delivery")
-    await studio.task_made(0)
+    task = await studio.task_made(0)
     fault = {
         "method": "PATCH",
         "path_regex": f"/channels/{channel}/messages",
@@ -95,6 +96,7 @@ async def test_killed_before_delivery(studio: Studio) -> None:
         "times": 500,
     }
     await world.send("faults", fault)
+    await studio.finish(task)
 
     async def paid() -> bool:
         return await world.balance("mira") < before - 2
@@ -113,10 +115,11 @@ async def test_killed_while_the_create_was_on_its_way(studio: Studio) -> None:
     world = studio.world
     before = await world.balance("mira")
     await world.provider_fault("create_hang", delay_s=60)
-    await studio.pace(image_s=8.0)
+    await studio.pace(image_s=600)
     interaction_id = await studio.order("imagine", prompt="on its way")
-    await studio.task_made(0)
+    task = await studio.task_made(0)
     await kill_and_restart(world)
+    await studio.finish(task)
     await ends_well(studio, interaction_id, before)
 
 

@@ -139,12 +139,13 @@ async def test_a_file_above_the_upload_limit_becomes_a_link(studio: Studio) -> N
 async def test_a_deleted_card_does_not_lose_the_result(studio: Studio) -> None:
     """F-90: one new message carries it."""
     world = studio.world
-    await studio.pace(image_s=2.0)
+    await studio.pace(image_s=600)
     made = len(await studio.tasks())
     interaction_id = await studio.order("imagine", prompt="a deleted card")
-    await studio.task_made(made)
+    task = await studio.task_made(made)
     card = await studio.shows(interaction_id, lambda c: not is_finished(c), "progress")
     await world.send("messages/delete", {"user_id": world.users["olive"], "message_id": card["id"]})
+    await studio.finish(task)
 
     async def posted() -> bool:
         return any(message["id"] != card["id"] for message in await studio.results())
@@ -156,13 +157,14 @@ async def test_a_deleted_card_does_not_lose_the_result(studio: Studio) -> None:
 async def test_a_closed_channel_sends_the_result_to_the_member(studio: Studio) -> None:
     """F-89: the next sink is the DM."""
     world = studio.world
-    await studio.pace(image_s=2.0)
+    await studio.pace(image_s=600)
     made = len(await studio.tasks())
     interaction_id = await studio.order("imagine", prompt="a closed door")
-    await studio.task_made(made)
+    task = await studio.task_made(made)
     card = await studio.shows(interaction_id, lambda c: not is_finished(c), "progress")
     await world.close_channel(studio.channel)
     await world.send("messages/delete", {"user_id": world.users["olive"], "message_id": card["id"]})
+    await studio.finish(task)
     letters = Studio(world, user="tom", channel=await world.open_dm("tom"))
 
     async def posted() -> bool:

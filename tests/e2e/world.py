@@ -19,6 +19,8 @@ from tests.e2e.process import START_TIMEOUT_S, TOKENS_PER_S
 
 ANSWER_TIMEOUT_S = 45.0
 """Long enough for 9,000 characters at Discord's pace of edits."""
+LOOK_S = 0.5
+"""What the provider does makes no event in Discord."""
 WORDS_CHARS = 40
 """More than a placeholder has."""
 
@@ -248,12 +250,17 @@ class World:
         user: str | None = None,
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
-        """Look again whenever something happened in the sandbox."""
+        """Look again whenever something happened in Discord, and now and then for the rest."""
         user_id = self.users.get(user or "", "")
         try:
             async with asyncio.timeout(timeout_s), self.events(user_id) as events:
-                while not await condition():
-                    await anext(events)
+                news = asyncio.ensure_future(anext(events))
+                try:
+                    while not await condition():
+                        if (await asyncio.wait({news}, timeout=LOOK_S))[0]:
+                            news = asyncio.ensure_future(anext(events))
+                finally:
+                    news.cancel()
         except TimeoutError as error:
             raise AssertionError(f"never came true within {timeout_s} s: {what}") from error
 
