@@ -19,7 +19,7 @@ PICTURE_CREDITS = {"1k": Decimal("2.4"), "2k": Decimal("4.8"), "4k": Decimal("7.
 @pytest.fixture
 async def studio(world: World) -> Studio:
     made = Studio(world)
-    await made.pace(image_s=0.6, video_s=1.2, callback_delays_s=[0.0])
+    await made.pace(image_s=0.6, video_s=1.2, callback_delays_s=[0.0], video_url=True)
     return made
 
 
@@ -74,10 +74,13 @@ async def test_a_ratio_that_does_not_go_with_4k_is_refused_before_it_costs(
     assert len(await studio.tasks()) == made
 
 
-@pytest.mark.parametrize("model", [None, "viduq1"])
-async def test_a_video_arrives_by_each_road(studio: Studio, model: str | None) -> None:
-    """The default model calls back; the OpenAI format is polled."""
+@pytest.mark.parametrize(("model", "has_url"), [(None, True), ("viduq1", True), ("viduq1", False)])
+async def test_a_video_arrives_by_each_road(
+    studio: Studio, *, model: str | None, has_url: bool
+) -> None:
+    """The default model calls back; the OpenAI format is polled, and may have no `url`."""
     world = studio.world
+    await studio.pace(video_url=has_url)
     before = await world.balance("mira")
     options = {} if model is None else {"model": model}
     interaction_id = await studio.order("video", prompt="waves on a pebble beach", **options)
