@@ -44,7 +44,7 @@ _PATTERNS: tuple[tuple[re.Pattern[bytes], FileType], ...] = tuple(
         # ISO base media: the size of the first box, its type, its brand.
         (rb"\0\0..ftypqt  ", MOV),
         (rb"\0\0..ftyp(?:isom|iso[2-9a-m]|mp4[12]|avc1|av01|hvc1|hev1)", MP4),
-        (rb"\0\0..ftyp(?:M4V[ HP]|dash|msdh|cmfc|msnv|mmp4|f4v |3g[pg2][0-9a-z]|XAVC)", MP4),
+        (rb"\0\0..ftyp(?:M4V[ HP]|dash|msdh|cmfc|MSNV|mmp4|F4V |3g[pg2][0-9a-z]|XAVC)", MP4),
         # EBML, of which Matroska is another use: the document's type must be WebM.
         (rb"\x1a\x45\xdf\xa3.{1,48}?\x42\x82(?:\x84|\x40\x04|\x01\0{6}\x04)webm", WEBM),
     )

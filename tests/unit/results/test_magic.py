@@ -32,6 +32,8 @@ def test_every_kind_has_a_sample() -> None:
         b"\0\0\0\x1cftypM4V " + REST,
         b"\0\0\0\x24ftypdash" + REST,
         b"\0\0\0\x1cftyp3gp5" + REST,
+        b"\0\0\0\x1cftypMSNV" + REST,
+        b"\0\0\0\x1cftypF4V " + REST,
         b"\0\0\x01\x00ftypiso6" + REST,
         b"GIF87a" + REST,
         b"\xff\xd8\xff\xdb" + REST,
