@@ -14,7 +14,7 @@ from aiohttp import ClientError
 from sandbox.provider.errors import ROWS, ErrorRow
 from sandbox.provider.tasks.switches import KINDS
 from tests.contract.provider_client import KEY, Json
-from tests.contract.task_client import IMAGE, IMAGES, VIDEOS, Tasks
+from tests.contract.task_client import IMAGE, IMAGES, LOOK_EVERY_S, VIDEOS, WAIT_S, Tasks
 
 ORDER: Json = {"model": IMAGE, "input": {"prompt": "bees"}}
 
@@ -161,8 +161,9 @@ async def test_a_task_that_never_ends(tasks: Tasks) -> None:
     await tasks.pace(image_s=0.01)
     await tasks.fault("task_endless")
     name = await tasks.create()
-    await asyncio.sleep(0.2)
-    assert (await tasks.look(name))["progress"] == 95
+    async with asyncio.timeout(WAIT_S):
+        while (await tasks.look(name))["progress"] != 95:
+            await asyncio.sleep(LOOK_EVERY_S)
     assert (await tasks.look(name))["status"] == "processing"
     await tasks.provider.control("POST", "tasks/finish", {"task_id": name})
     assert (await tasks.end(name))["status"] == "completed"
