@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,10 +68,14 @@ class Tasks:
 
     async def end(self, task_id: str) -> Json:
         """The task object as soon as it says that it is over."""
+        return await self.until(task_id, lambda task: task["status"] in {"completed", "failed"})
+
+    async def until(self, task_id: str, wanted: Callable[[Json], bool]) -> Json:
+        """The task object as soon as it is as wanted."""
         async with asyncio.timeout(WAIT_S):
             while True:
                 task = await self.look(task_id)
-                if task["status"] in {"completed", "failed"}:
+                if wanted(task):
                     return task
                 await asyncio.sleep(LOOK_EVERY_S)
 

@@ -14,7 +14,7 @@ from aiohttp import ClientError
 from sandbox.provider.errors import ROWS, ErrorRow
 from sandbox.provider.tasks.switches import KINDS
 from tests.contract.provider_client import KEY, Json
-from tests.contract.task_client import IMAGE, IMAGES, LOOK_EVERY_S, VIDEOS, WAIT_S, Tasks
+from tests.contract.task_client import IMAGE, IMAGES, VIDEOS, Tasks
 
 ORDER: Json = {"model": IMAGE, "input": {"prompt": "bees"}}
 
@@ -161,10 +161,8 @@ async def test_a_task_that_never_ends(tasks: Tasks) -> None:
     await tasks.pace(image_s=0.01)
     await tasks.fault("task_endless")
     name = await tasks.create()
-    async with asyncio.timeout(WAIT_S):
-        while (await tasks.look(name))["progress"] != 95:
-            await asyncio.sleep(LOOK_EVERY_S)
-    assert (await tasks.look(name))["status"] == "processing"
+    stuck = await tasks.until(name, lambda task: task["progress"] == 95)
+    assert stuck["status"] == "processing"
     await tasks.provider.control("POST", "tasks/finish", {"task_id": name})
     assert (await tasks.end(name))["status"] == "completed"
 
