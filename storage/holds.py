@@ -20,6 +20,8 @@ from storage.schema import ISSUER_ID, LOSS_ID, SPENT_ID, hold_parts, holds
 from storage.types import ActKind, Allowance, Cause, Hold, HoldState, Settlement
 from storage.wallet import Bucket, Wallet
 
+_PPM = 1_000_000
+
 
 def hold(
     connection: Connection,
@@ -77,13 +79,23 @@ def extend(
 
 
 def settle(
-    connection: Connection, *, reference: str, cost_ucr: int, cause: Cause, now_us: int
+    connection: Connection,
+    *,
+    reference: str,
+    cost_ucr: int,
+    cause: Cause,
+    now_us: int,
+    multiplier_ppm: int = _PPM,
+    loss_ucr: int = 0,
 ) -> Settlement:
     """Pay for the work: at most the hold; the rest goes back, what is beyond is operator loss.
 
-    Repeated, it returns the first outcome. Raises IllegalMove after `void`, UnknownReference.
+    `cost_ucr` is the member's price, so what is beyond cost the operator its `multiplier_ppm`th
+    part (I-12). `loss_ucr` comes on top: what the provider took for what nobody pays. Repeated, it
+    returns the first outcome. Raises IllegalMove after `void`, UnknownReference.
     """
     assert cost_ucr >= 0
+    assert loss_ucr >= 0
     row = _get(connection, reference)
     charged_ucr = min(row.amount_ucr, cost_ucr)
     return _end(
@@ -93,7 +105,7 @@ def settle(
             state=HoldState.SETTLED,
             kind=ActKind.SETTLE,
             charged_ucr=charged_ucr,
-            loss_ucr=cost_ucr - charged_ucr,
+            loss_ucr=loss_ucr + (cost_ucr - charged_ucr) * _PPM // multiplier_ppm,
             cause=cause,
         ),
         now_us,

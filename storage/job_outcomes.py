@@ -49,6 +49,7 @@ def succeed(
             cost_ucr=cost_ucr,
             cause=Cause.ANSWERED,
             now_us=now_us,
+            multiplier_ppm=finished.multiplier_ppm,
         )
         assert settlement.charged_ucr == finished.charged_ucr
     return finished

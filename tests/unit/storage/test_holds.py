@@ -272,3 +272,30 @@ def test_a_loss_is_booked_once(bank: Bank) -> None:
     _lose(bank, 5)
     assert _lose(bank, 6).loss_ucr == 5
     assert bank.account("loss") == 5
+
+
+@pytest.mark.parametrize(
+    ("price", "multiplier_ppm", "unpaid", "lost"),
+    [
+        pytest.param(30, 1_000_000, 0, 10, id="at cost"),
+        pytest.param(30, 2_000_000, 0, 5, id="at twice the cost"),
+        pytest.param(30, 500_000, 0, 20, id="at half the cost"),
+        pytest.param(15, 2_000_000, 7, 7, id="nobody's share"),
+    ],
+)
+def test_a_loss_is_what_the_operator_pays(
+    bank: Bank, price: int, multiplier_ppm: int, unpaid: int, lost: int
+) -> None:
+    """I-10, I-12: in the provider's price, whatever a member would have paid for it."""
+    bank.hold(20, reference="job")
+    settlement = bank.database.run(
+        ledger.settle,
+        reference="job",
+        cost_ucr=price,
+        cause=Cause.ANSWERED,
+        now_us=bank.now_us,
+        multiplier_ppm=multiplier_ppm,
+        loss_ucr=unpaid,
+    )
+    assert (settlement.charged_ucr, settlement.loss_ucr) == (min(price, 20), lost)
+    assert bank.account("loss") == lost
