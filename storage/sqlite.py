@@ -67,6 +67,11 @@ def attach(engine: Engine) -> None:
 def _connected(dbapi_connection: Any, _record: object) -> None:
     # None: the driver must not begin transactions by its own guess.
     dbapi_connection.isolation_level = None
+    set_pragmas(dbapi_connection)
+
+
+def set_pragmas(dbapi_connection: Any) -> None:
+    """Set what is not stored in the file."""
     cursor = dbapi_connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
