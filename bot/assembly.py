@@ -20,6 +20,7 @@ from bot.jobs.engine import Engine
 from bot.jobs.ports import Delivery
 from bot.jobs.service import JobService
 from bot.providers.base import ImageFile
+from bot.providers.breaker import Breakers
 from bot.providers.http import ProviderHttp
 from bot.providers.registry import ChatProviders, MediaProviders
 from bot.results.fetcher import ResultFetcher
@@ -64,6 +65,8 @@ class Assembly:
             folder=ground.folder,
         )
         self._bell = Bell()
+        # The other host has no account that could be read.
+        self._breakers = Breakers(ground.clock, probed=(AIVIDEO,))
 
     def services(self) -> Services:
         """What the cogs are handed."""
@@ -73,6 +76,7 @@ class Assembly:
             chat=ChatService(
                 database=ground.store,
                 providers=self._chat_providers,
+                breakers=self._breakers,
                 catalogue=ground.catalogue,
                 allowance=allowance,
                 clock=ground.clock,
@@ -87,6 +91,7 @@ class Assembly:
                 database=ground.store,
                 catalogue=ground.catalogue,
                 models=self._media_providers,
+                breakers=self._breakers,
                 allowance=allowance,
                 clock=ground.clock,
                 cards=self._cards,
@@ -151,6 +156,7 @@ class Assembly:
             rng=random.Random(),  # noqa: S311 - spreads polls; nothing secret hangs on it.
             gate=PollGate(ground.clock),
             callback_url=_callback_url(ground.settings, signer),
+            breakers=self._breakers,
             fetch_image=fetch_image,
         )
         engine = Engine(bench)

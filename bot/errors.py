@@ -29,6 +29,7 @@ AtelierError
 │   ├── JobNotCancellable
 │   ├── TooManyJobs
 │   ├── ModelOff
+│   ├── ProviderPaused
 │   └── ConfirmationExpired
 ├── ProviderError
 │   ├── ProviderRejected
@@ -63,6 +64,7 @@ AtelierError
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypedDict
 
 from storage.types import Job, JobKind
@@ -281,6 +283,33 @@ class ModelOff(Refused):
     def __init__(self, *, model: str) -> None:
         super().__init__(model)
         self.model = model
+
+
+class PauseCause(StrEnum):
+    """Why nothing is sent to a provider for now (S-13)."""
+
+    KEY = "key"
+    """401: the key is not accepted (F-31)."""
+    BALANCE = "balance"
+    """402: the operator's balance is empty (F-32)."""
+    ADDRESS = "address"
+    """403: not from this machine, or not with this key (F-33)."""
+    SPEND_LIMIT = "spend_limit"
+    """429: the operator's own limit is reached (F-37)."""
+    UNCLEAR = "unclear"
+    """Several creates in a row were answered by nothing that can be understood."""
+    TROUBLE = "trouble"
+    """Several 5xx in a row."""
+
+
+class ProviderPaused(Refused):
+    """The breaker is open: refused before any hold. `until_us` (Unix µs) if time alone ends it."""
+
+    def __init__(self, *, provider: str, cause: PauseCause, until_us: int | None) -> None:
+        super().__init__(f"{provider}: {cause}")
+        self.provider = provider
+        self.cause = cause
+        self.until_us = until_us
 
 
 class ConfirmationExpired(Refused):

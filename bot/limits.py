@@ -180,6 +180,21 @@ CONTENT_TIMEOUT_S = 300.0
 CONTENT_REDIRECTS_MAX = 3
 """Within the provider's own origin; further ones are a loop."""
 
+# --- Breakers of providers (reliability.md S-13) ------------------------------------------------
+UNCLEAR_MAX = 3
+UNCLEAR_WINDOW_S = 60.0
+"""So many creates without a clear answer in so long: what a brown-out may cost the operator."""
+SERVER_ERRORS_MAX = 5
+"""Answers of 5xx in a row: no longer one member's bad luck."""
+PAUSE_S = 30.0
+"""First pause after trouble; doubled each time the one job that tries it fails, too."""
+PAUSE_S_MAX = 900.0
+"""A provider that is back must be noticed within a quarter of an hour."""
+SPEND_PAUSE_S = 900.0
+"""F-37: only the operator helps, and only a paid request can tell that they did."""
+TRIAL_S_MAX = 300.0
+"""How long the one job that tries a provider keeps the others waiting, should nobody tell of it."""
+
 # --- Our own HTTP listener (reliability.md 3.5) ---------------------------------------------------
 WEB_BODY_BYTES_MAX = 64 * 1024
 """C-10: far above any callback, far below what would hurt."""
@@ -337,6 +352,8 @@ assert OUTPUT_TOKENS_FLOOR < OUTPUT_TOKENS_HELD < OUTPUT_TOKENS_MAX
 assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert STREAM_IDLE_TIMEOUT_S < ANSWER_HEAD_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert CONNECT_TIMEOUT_S < CREATE_TIMEOUT_S
+assert CONNECT_TIMEOUT_S * CONNECT_ATTEMPTS_MAX + CREATE_TIMEOUT_S < TRIAL_S_MAX
+assert PAUSE_S < PAUSE_S_MAX
 assert CONTENT_IDLE_TIMEOUT_S < CONTENT_TIMEOUT_S
 assert WEB_IDLE_TIMEOUT_S + WEB_BODY_TIMEOUT_S + WEB_LINGER_S < 10
 assert CONNECT_TIMEOUT_S < RESULT_STALL_TIMEOUT_S < RESULT_IMAGE_TIMEOUT_S

@@ -48,6 +48,8 @@ from bot.limits import (
     TURNS_PER_USER_MAX,
 )
 from bot.providers.base import ChatProvider
+from bot.providers.breaker import Breakers
+from bot.providers.watched import WatchedChat
 from storage import turns
 from storage.database import Store
 from storage.errors import Duplicate, StorageError
@@ -88,6 +90,7 @@ class ChatService:
         *,
         database: Store,
         providers: Providers,
+        breakers: Breakers,
         catalogue: Catalogue,
         allowance: Allowance,
         clock: Clock,
@@ -95,6 +98,7 @@ class ChatService:
     ) -> None:
         self._database = database
         self._providers = providers
+        self._breakers = breakers
         self._catalogue = catalogue
         self._clock = clock
         self._bot_name = bot_name
@@ -110,13 +114,15 @@ class ChatService:
         """Answer into `sink`; returns when the end is shown.
 
         Raises before anything was paid or stored: `InvalidInput`, `Refused` (`TooManyTurns`,
-        `Restarting`), `InsufficientCredits`, `Duplicate`, `StoreUnavailable`. What goes wrong
-        later is told through `sink.finish`. Cancelling the caller does not cancel the turn.
+        `Restarting`, `ProviderPaused`), `InsufficientCredits`, `Duplicate`, `StoreUnavailable`.
+        What goes wrong later is told through `sink.finish`. Cancelling the caller does not cancel
+        the turn.
         """
         question = cleaned(question)
         model = check_question(question, self._catalogue)
         if self._closing:
             raise Restarting
+        self._breakers.of(model.provider).check()
         if question.reference in self._running:
             raise Duplicate(reference=question.reference)
         mine = sum(
@@ -195,7 +201,8 @@ class ChatService:
     ) -> None:
         """Runs in its own task, which nobody cancels: only `running.reading` is ever cut."""
         question = running.question
-        provider = self._providers.for_model(model)
+        breaker = self._breakers.of(model.provider)
+        provider = WatchedChat(self._providers.for_model(model), breaker)
         opened = await self._bookkeeper.open(question, model, bot_name=self._bot_name)
         # Frozen here: a price that changes during the answer does not change its price (F-68).
         meter = Meter(model=model, multiplier_ppm=self._catalogue.multiplier_ppm)

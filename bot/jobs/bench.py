@@ -16,6 +16,7 @@ from bot.jobs.ports import Delivery, Fetcher, ResultFolder
 from bot.jobs.schedule import Facts, to_us
 from bot.limits import POLLS_PER_S_MAX
 from bot.providers.base import FetchImage, MediaProvider
+from bot.providers.breaker import Breakers
 from storage import jobs
 from storage.database import Store
 from storage.types import Job
@@ -80,6 +81,7 @@ class Bench:
     rng: random.Random
     gate: PollGate
     callback_url: CallbackUrl
+    breakers: Breakers
     fetch_image: FetchImage | None = None
     memories: Memories = field(default_factory=Memories)
 

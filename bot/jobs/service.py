@@ -17,10 +17,11 @@ from bot.clock import Clock
 from bot.errors import JobNotCancellable, JobNotFound, NotOwner, Restarting, TooManyJobs
 from bot.jobs.books import accept_job
 from bot.jobs.cards import Cards
-from bot.jobs.orders import models_of, plan
+from bot.jobs.orders import Plan, models_of, plan
 from bot.jobs.ports import Card, Order, Quote
 from bot.jobs.variations import Changes, Former, Press, Variation, vary
 from bot.limits import CONFIRM_ABOVE_CREDITS, JOBS_PER_USER_MAX, JOBS_SHOWN_MAX
+from bot.providers.breaker import Breakers
 from storage import jobs, ledger
 from storage.database import Store
 from storage.types import UCR_PER_CREDIT, Allowance, Job, JobKind
@@ -47,6 +48,7 @@ class JobService:
         database: Store,
         catalogue: Catalogue,
         models: MediaModels,
+        breakers: Breakers,
         allowance: Allowance,
         clock: Clock,
         cards: Cards,
@@ -55,6 +57,7 @@ class JobService:
         self._database = database
         self._catalogue = catalogue
         self._models = models
+        self._breakers = breakers
         self._allowance = allowance
         self._clock = clock
         self._cards = cards
@@ -69,9 +72,10 @@ class JobService:
     async def quote(self, order: Order) -> Quote:
         """Return what it would cost; nothing is stored.
 
-        Raises `ModelUnknown`, `ModelOff`, `PromptEmpty`, `PromptTooLong`, `RequestInvalid`.
+        Raises `ModelUnknown`, `ModelOff`, `PromptEmpty`, `PromptTooLong`, `RequestInvalid`,
+        `ProviderPaused`.
         """
-        planned = plan(order, self._catalogue, self._models.available)
+        planned = self._plan(order)
         balance = await self._database.transact(
             ledger.balance,
             user_id=order.user_id,
@@ -94,7 +98,7 @@ class JobService:
         """
         if self._closing:
             raise Restarting
-        planned = plan(order, self._catalogue, self._models.available)
+        planned = self._plan(order)
         now_us = self._clock.now_us()
         job = await self._database.transact(
             accept_job,
@@ -185,6 +189,12 @@ class JobService:
     def close(self) -> None:
         """Take no new orders (S-11)."""
         self._closing = True
+
+    def _plan(self, order: Order) -> Plan:
+        """Judge an order; refused while its provider is paused, before any hold (S-13)."""
+        planned = plan(order, self._catalogue, self._models.available)
+        self._breakers.of(planned.model.provider).check()
+        return planned
 
     async def _get(self, short_id: str) -> Job:
         job = await self._database.read(jobs.by_short_id, short_id=short_id)

@@ -73,6 +73,7 @@ class Submitter:
             verdict = await create
         finally:
             create.cancel()
+        self._bench.breakers.of(job.provider).note_verdict(verdict)
         if adopted is None:
             await self._record(begun, verdict, facts)
         else:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot import errors
-from bot.text import subjects
+from bot.text import pauses, subjects
 from bot.text.money import counted, credits_text
 from bot.text.options import request_invalid
 from storage import errors as store
@@ -108,6 +108,11 @@ def _rate_limited(error: errors.RateLimited) -> Words:
     if error.retry_after_s is not None:
         wait = f"in about {max(1, round(error.retry_after_s))} s"
     return _wait("The model is busy", "Too many requests arrived at once.", f"Try again {wait}.")
+
+
+def _paused(error: errors.ProviderPaused) -> Words:
+    make = _operator if error.cause in pauses.OPERATORS else _wait
+    return make(*pauses.paused(error))
 
 
 def _unsupported(error: errors.AttachmentUnsupported) -> Words:
@@ -212,6 +217,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         f"This bot has no key for {e.model}.",
         "Choose another model; the bot's operator can add the key.",
     ),
+    errors.ProviderPaused: _paused,
     errors.ConfirmationExpired: lambda _: _you(
         "No longer open",
         "This question is no longer open: it was answered, is too old, or the bot has restarted.",

@@ -13,6 +13,7 @@ from bot.clock import Clock
 from bot.jobs.cards import Cards
 from bot.jobs.ports import Card, Delivered, Delivery
 from bot.jobs.service import JobService
+from bot.providers.breaker import Breakers
 from bot.results.records import Fetched
 from storage import jobs
 from storage.inline import InlineDatabase
@@ -77,8 +78,10 @@ class Foreman:
         *,
         allowance: Allowance,
         clock: Clock,
+        breakers: Breakers,
     ) -> None:
         self.database = database
+        self._breakers = breakers
         self.models = Models()
         self.folder = Folder()
         self.woken = 0
@@ -98,6 +101,7 @@ class Foreman:
             database=self.database,
             catalogue=self._catalogue,
             models=self.models,
+            breakers=self._breakers,
             allowance=self._allowance,
             clock=self._clock,
             cards=self.cards,

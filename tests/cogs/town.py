@@ -31,6 +31,7 @@ from bot.providers.base import (
     TextDelta,
     Usage,
 )
+from bot.providers.breaker import Breakers
 from sandbox.discord.faults import parse_fault
 from sandbox.discord.posting import Draft
 from sandbox.discord.seed import BOT_ID, GENERAL_ID, GUILD_ID, MIRA_ID, OLIVE_ID, SAM_ID, TOM_ID
@@ -294,8 +295,13 @@ class Inhabited:
         self._demo = demo
         self._allowance = Allowance(amount_ucr=allowance_credits * UCR_PER_CREDIT)
         self.catalogue: Catalogue = load(None)
+        self.breakers = Breakers(self.clock, probed=("aivideo",))
         self.foreman = Foreman(
-            self.database, self.catalogue, allowance=self._allowance, clock=self.clock
+            self.database,
+            self.catalogue,
+            allowance=self._allowance,
+            clock=self.clock,
+            breakers=self.breakers,
         )
 
     def services(self) -> Services:
@@ -304,6 +310,7 @@ class Inhabited:
             chat=ChatService(
                 database=self.database,
                 providers=self.model,
+                breakers=self.breakers,
                 catalogue=self.catalogue,
                 allowance=self._allowance,
                 clock=clock,

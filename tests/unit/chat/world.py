@@ -32,6 +32,7 @@ from bot.providers.base import (
     ToolCall,
     Usage,
 )
+from bot.providers.breaker import Breakers
 from storage import ledger, turns
 from storage.database import Connection, Store
 from storage.inline import InlineDatabase
@@ -191,8 +192,10 @@ class World:
     asked: int = 0
 
     def __post_init__(self) -> None:
+        self.breakers = Breakers(self.clock, probed=("aivideo",))
         self.service = self.new_service()
 
+    breakers: Breakers = field(init=False)
     service: ChatService = field(init=False)
 
     def new_service(self) -> ChatService:
@@ -200,6 +203,7 @@ class World:
         return ChatService(
             database=self.database,
             providers=self.provider,
+            breakers=self.breakers,
             catalogue=self.catalogue,
             allowance=self.allowance,
             clock=self.clock,

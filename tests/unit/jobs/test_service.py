@@ -26,6 +26,7 @@ from bot.errors import (
 from bot.jobs.cards import Cards
 from bot.jobs.service import Changes, JobService, Press, Variation
 from bot.limits import JOBS_PER_USER_MAX
+from bot.providers.breaker import Breakers
 from storage import jobs, ledger
 from storage.database import Database
 from storage.errors import Duplicate, InsufficientCredits
@@ -56,6 +57,7 @@ async def test_fifty_orders_at_once_on_credits_for_three(tmp_path: Path) -> None
         database=database,
         catalogue=outside.catalogue,
         models=Models(),
+        breakers=Breakers(clock),
         allowance=allowance,
         clock=clock,
         cards=Cards(

@@ -19,6 +19,7 @@ from bot.jobs.engine import Engine
 from bot.jobs.orders import plan
 from bot.jobs.ports import Order
 from bot.jobs.service import JobService
+from bot.providers.breaker import Breakers
 from storage import inbox, jobs, ledger
 from storage.inline import InlineDatabase
 from storage.types import (
@@ -99,6 +100,7 @@ class World:
             clock=self.clock,
             folder=self.files,
         )
+        self.breakers = Breakers(self.clock, probed=("aivideo",))
         self.bench = Bench(
             database=self.database,
             catalogue=self.catalogue,
@@ -111,12 +113,14 @@ class World:
             rng=self.rng,
             gate=PollGate(self.clock),
             callback_url=self.callback_url,
+            breakers=self.breakers,
         )
         self.engine = Engine(self.bench)
         self.service = JobService(
             database=self.database,
             catalogue=self.catalogue,
             models=self.models,
+            breakers=self.breakers,
             allowance=self.allowance,
             clock=self.clock,
             cards=cards,

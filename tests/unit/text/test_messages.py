@@ -45,6 +45,9 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.JobNotCancellable(job=RUNNING),
         errors.TooManyJobs(limit=5),
         errors.ModelOff(model="sora-2"),
+        errors.ProviderPaused(
+            provider=SECRET, cause=errors.PauseCause.TROUBLE, until_us=1_763_640_000_000_000
+        ),
         errors.ProviderRejected(**PROVIDER, field=SECRET),
         errors.ModelNotFound(**PROVIDER, model=SECRET),
         errors.RateLimited(**PROVIDER, retry_after_s=12.4),

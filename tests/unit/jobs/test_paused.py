@@ -1,0 +1,41 @@
+"""S-13 for pictures and videos: a paused provider is said before anything is held."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import PauseCause, ProviderCreditsExhausted, ProviderPaused
+from bot.providers.base import Unknown, UnknownCause
+from tests.unit.jobs.virtual import virtually
+from tests.unit.jobs.world import World
+
+
+@virtually
+async def test_orders_are_refused_before_their_hold(world: World) -> None:
+    """F-32: the reason is told, nothing is held; the price is not even asked for."""
+    breaker = world.breakers.of("aivideo")
+    breaker.note_error(ProviderCreditsExhausted(provider="aivideo", status=402))
+    for ask in (world.service.request, world.service.quote):
+        with pytest.raises(ProviderPaused) as caught:
+            await ask(world.order())
+        assert caught.value.cause is PauseCause.BALANCE
+    assert world.all_jobs() == []
+    assert (await world.balance()).held_ucr == 0
+    breaker.note_probe_good()
+    await world.request()
+
+
+@virtually
+async def test_unclear_creates_pause_the_provider(world: World) -> None:
+    """Section 5 point 7: after three within a minute nobody else's credits are risked."""
+    unclear = Unknown(cause=UnknownCause.NO_ANSWER)
+    world.provider.plans = [lambda _provider, _task: unclear] * 3
+    await world.boot()
+    for _ in range(3):
+        await world.request()
+    await world.until(lambda: len(world.provider.creates) == 3)
+    await world.clock.sleep(1.0)
+    with pytest.raises(ProviderPaused) as caught:
+        await world.request()
+    assert caught.value.cause is PauseCause.UNCLEAR
+    await world.stop()
