@@ -77,8 +77,10 @@ CLOSED_CHANNEL_S = 600.0
 """F-89: a channel that refused us is not asked again for this long (invalid requests count)."""
 CLOSED_CHANNELS_MAX = 1_000
 """Remembered at once; the oldest go."""
-POSTED_SEARCH_MESSAGES_MAX = 100
-"""One page of history: where a message of ours must be, if it was posted before a restart."""
+POSTED_SEARCH_MESSAGES_MAX = 500
+"""Five pages of history from the first try on: where a message of ours must be, if it was made."""
+CLOCKS_APART_S_MAX = 60.0
+"""Our clock and Discord's may differ by this much."""
 SHOWN_CARDS_MAX = 2_000
 """Cards whose last look we remember, so that no edit changes nothing."""
 CONFIRMATIONS_MAX = 1_000

@@ -14,14 +14,15 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.discordio import cards, endpoints, recovery
-from bot.discordio.delivery import DiscordDelivery
 from bot.discordio.faults import DISCORD_ERRORS, REACHABILITY_ERRORS, is_worth_an_alarm, translated
 from bot.discordio.job_cards import JobCards
 from bot.discordio.job_desk import JobDesk
+from bot.discordio.messages import DiscordMessages
 from bot.discordio.people import missing_permission, reply_options
 from bot.discordio.registration import shapes
 from bot.discordio.services import CommandMemory, Services
 from bot.errors import DiscordRefused, DiscordUnreachable
+from bot.jobs.sinks import Sinks
 from bot.limits import (
     IDENTIFIES_RESERVED,
     LOGIN_ATTEMPTS_MAX,
@@ -87,9 +88,10 @@ class AtelierBot(commands.Bot):
         self.services = services
         self._memory = memory
         job_cards = JobCards(services.catalogue, demo=services.demo)
-        self.delivery = DiscordDelivery(
+        self.messages = DiscordMessages(
             self, cards=job_cards, pacer=services.pacer, clock=services.clock
         )
+        self.delivery = Sinks(messages=self.messages, clock=services.clock)
         self.job_desk = JobDesk(services, cards=job_cards, delivery=self.delivery)
 
     # --- Start ------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import structlog
 
 from bot.catalogue.media import PromptRule, fitting_model
 from bot.discordio.confirmations import Confirmations
-from bot.discordio.delivery import DiscordDelivery
 from bot.discordio.faults import DISCORD_ERRORS
 from bot.discordio.job_cards import Beside, JobCards, confirm_view
 from bot.discordio.job_orders import (
@@ -26,10 +25,11 @@ from bot.discordio.job_orders import (
 from bot.discordio.modals import PromptModal
 from bot.discordio.parcels import packed
 from bot.discordio.services import Services
-from bot.discordio.troubles import Trouble, diagnosed
+from bot.discordio.troubles import diagnosed
 from bot.errors import JobNotFound, NotOwner, PictureGone, PictureMissing, ResultUnavailable
-from bot.jobs.ports import Card, Order, Quote
+from bot.jobs.ports import Card, Order, Quote, Trouble
 from bot.jobs.service import JobService
+from bot.jobs.sinks import Sinks
 from bot.jobs.variations import Changes, Variation
 from bot.limits import ACKNOWLEDGE_DELAY_S
 from bot.text.jobs import (
@@ -57,7 +57,7 @@ _log = structlog.get_logger(__name__)
 class JobDesk:
     """Every method answers its interaction, or raises what refused it."""
 
-    def __init__(self, services: Services, *, cards: JobCards, delivery: DiscordDelivery) -> None:
+    def __init__(self, services: Services, *, cards: JobCards, delivery: Sinks) -> None:
         self._services = services
         self._clock = services.clock
         self._cards = cards

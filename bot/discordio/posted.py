@@ -9,33 +9,21 @@ from typing import Any
 
 import discord
 
-from bot.discordio.troubles import Trouble, diagnosed
-from bot.limits import POSTED_SEARCH_MESSAGES_MAX
+from bot.limits import CLOCKS_APART_S_MAX, POSTED_SEARCH_MESSAGES_MAX
 from storage.types import Job
-
-_CLOCKS_S_MAX = 60
-"""Our clock and Discord's may differ by this much."""
 
 
 async def find_posted(
-    channel: discord.PartialMessageable | discord.DMChannel, job: Job, client: discord.Client
-) -> discord.Message | None:
-    """The newest message of ours that shows `job`; None also where we may not read (S-7).
-
-    Raises what passes: then nobody knows whether it was posted.
-    """
-    begun = datetime.fromtimestamp(job.created_us / 1_000_000, tz=UTC)
-    after = begun - timedelta(seconds=_CLOCKS_S_MAX)
-    try:
-        async for message in channel.history(limit=POSTED_SEARCH_MESSAGES_MAX):
-            if message.created_at < after:
-                return None
-            if message.author == client.user and _shows(message.components, job):
-                return message
-    except discord.HTTPException as error:
-        if diagnosed(error).trouble is Trouble.PASSES:
-            raise
-    return None
+    channel: discord.PartialMessageable, job: Job, client: discord.Client, *, after_us: int
+) -> int | None:
+    """The newest message of ours since then that shows `job`; raises what the history does."""
+    after = datetime.fromtimestamp(after_us / 1_000_000, tz=UTC)
+    after -= timedelta(seconds=CLOCKS_APART_S_MAX)
+    found = None
+    async for message in channel.history(after=after, limit=POSTED_SEARCH_MESSAGES_MAX):
+        if message.author == client.user and _shows(message.components, job):
+            found = message.id
+    return found
 
 
 def _shows(components: Iterable[Any], job: Job) -> bool:

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 
 import aiohttp
 import discord
 
+from bot.jobs.ports import MessageTrouble, Trouble
 from bot.limits import BAN_PAUSE_S, DELIVERY_RETRY_S
-
-
-class Trouble(Enum):
-    PASSES = auto()
-    """429, 5xx, the network: the same again, later."""
-    GONE = auto()
-    """The message was deleted; on a create, its twin with the same nonce was (F-91)."""
-    CLOSED = auto()
-    """Nothing can be written there: no permission, no channel, a locked thread, a closed DM."""
-    TOO_LARGE = auto()
-    TOKEN_DEAD = auto()
-    """The interaction's token has ended (F-92)."""
-    BLOCKED = auto()
-    """A filter of the server took it (F-97)."""
-    REFUSED = auto()
-    """Something else that will not change by itself."""
-
 
 _CODES = {
     10003: Trouble.CLOSED,  # unknown channel
@@ -49,8 +32,11 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
+    """`is_unclear`: Discord may have done it all the same."""
+
     trouble: Trouble
     retry_after_s: float = DELIVERY_RETRY_S
+    is_unclear: bool = False
 
 
 def diagnosed(error: Exception) -> Diagnosis:
@@ -61,14 +47,24 @@ def diagnosed(error: Exception) -> Diagnosis:
         case discord.HTTPException():
             return _answer(error)
         case aiohttp.ClientError() | OSError():
-            return Diagnosis(trouble=Trouble.PASSES)
+            return Diagnosis(trouble=Trouble.PASSES, is_unclear=True)
         case _:
             return Diagnosis(trouble=Trouble.REFUSED)
 
 
+def as_trouble(error: Exception) -> MessageTrouble:
+    """One of `faults.DISCORD_ERRORS` as the jobs know it."""
+    diagnosis = diagnosed(error)
+    return MessageTrouble(
+        diagnosis.trouble,
+        retry_after_s=diagnosis.retry_after_s,
+        is_unclear=diagnosis.is_unclear,
+    )
+
+
 def _answer(error: discord.HTTPException) -> Diagnosis:
     if error.status >= 500:
-        return Diagnosis(trouble=Trouble.PASSES)
+        return Diagnosis(trouble=Trouble.PASSES, is_unclear=True)
     if error.status == 429 or (error.status == 403 and error.code == 0):
         # Without Discord's own proxy header, or with a page for an answer, it is Cloudflare (F-85).
         from_discord = error.status == 429 and "Via" in error.response.headers

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
 from bot.catalogue.media import OptionValue
+from bot.limits import DELIVERY_RETRY_S
 from bot.results.records import NO_ROOM, Fetched
 from storage.types import Artifact, Job, JobKind, Sink
 
@@ -19,9 +21,14 @@ __all__ = [
     "DeliveryPostponed",
     "Fetched",
     "Fetcher",
+    "MessageTrouble",
+    "Messages",
     "Order",
     "Quote",
     "ResultFolder",
+    "Showing",
+    "Shown",
+    "Trouble",
 ]
 
 
@@ -118,6 +125,121 @@ class Delivery(Protocol):
         fixed nonce → DM → the member's list. Raises `DeliveryPostponed` for troubles that pass.
         """
         ...
+
+
+# --- Messages ------------------------------------------------------------------------------------
+
+
+class Trouble(Enum):
+    """What an answer of Discord's means for a message; nothing else ever comes in from there."""
+
+    PASSES = auto()
+    """429, 5xx, the network: the same again, later."""
+    GONE = auto()
+    """The message was deleted; on a create, its twin with the same nonce was (F-91)."""
+    CLOSED = auto()
+    """Nothing can be written there: no permission, no channel, a locked thread, a closed DM."""
+    TOO_LARGE = auto()
+    TOKEN_DEAD = auto()
+    """The interaction's token has ended (F-92)."""
+    BLOCKED = auto()
+    """A filter of the server took it (F-97)."""
+    REFUSED = auto()
+    """Something else that will not change by itself."""
+
+
+class MessageTrouble(Exception):
+    """A request about a message came to nothing; `retry_after_s` counts where it passes.
+
+    `is_unclear`: nobody knows whether Discord did it all the same.
+    """
+
+    def __init__(
+        self,
+        trouble: Trouble,
+        *,
+        retry_after_s: float = DELIVERY_RETRY_S,
+        is_unclear: bool = False,
+    ) -> None:
+        super().__init__(trouble.name)
+        self.trouble = trouble
+        self.retry_after_s = retry_after_s
+        self.is_unclear = is_unclear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What one message shall show: a card and, once there is an outcome, its files or links.
+
+    `takes_files` is off where Discord refused the files. `ping` mentions the owner; on a create
+    it notifies. `moved_from` is the channel where the card could not stand.
+    """
+
+    card: Card
+    takes_files: bool = True
+    ping: bool = False
+    moved_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a message shows now.
+
+    `is_uploaded`: every result is a file of it. `waits`: a file is ours alone, for want of room
+    and of a link.
+    """
+
+    message_id: int
+    is_uploaded: bool = False
+    waits: bool = False
+
+
+class Messages(Protocol):
+    """Discord's messages, as far as cards need them; nothing here decides or remembers.
+
+    Each request is sent once as far as we have a say; all of them raise `MessageTrouble` and
+    nothing else for whatever Discord or the network does.
+    """
+
+    def is_reachable(self, job: Job) -> bool:
+        """Whether anything can be sent about this job: logged in, and its server is not away."""
+        ...
+
+    def digest(self, showing: Showing) -> str:
+        """Equal for what looks equal, files aside: an edit that changes nothing is not sent."""
+        ...
+
+    async def edit(self, showing: Showing, *, channel_id: int, message_id: int) -> Shown:
+        """Edit as the bot, which needs to see the channel; may be repeated at will."""
+        ...
+
+    async def edit_by_token(self, showing: Showing, *, message_id: int | None) -> Shown:
+        """Edit by the job's interaction token; None is the answer to the command itself.
+
+        No follow-ups: they know no nonce (decision 8).
+        """
+        ...
+
+    async def create(self, showing: Showing, *, channel_id: int, nonce: str) -> Shown:
+        """Post a message, at most once per nonce for some minutes.
+
+        `GONE` says that it was posted and deleted meanwhile (F-91).
+        """
+        ...
+
+    async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
+        """The newest message of ours since then that shows the job; None when there is none.
+
+        `CLOSED` where the history may not be read.
+        """
+        ...
+
+    async def open_dm(self, user_id: int) -> int:
+        """The channel of the member's direct messages."""
+        ...
+
+
+# --- Files ---------------------------------------------------------------------------------------
 
 
 class Fetcher(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from bot.discordio.delivery import DiscordDelivery
+from bot.jobs.sinks import Sinks
 from sandbox.discord.seed import GENERAL_ID
 from storage.types import Job
 from tests.cogs.foreman import PNG, Foreman
@@ -25,7 +25,7 @@ class Studio:
         self.foreman: Foreman = inhabited.foreman
 
     @property
-    def delivery(self) -> DiscordDelivery:
+    def delivery(self) -> Sinks:
         return self.town.bot.delivery
 
     # --- As a member --------------------------------------------------------------------------

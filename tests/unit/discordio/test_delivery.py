@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.discordio.delivery import DiscordDelivery
-from bot.discordio.job_cards import JobCards
 from bot.jobs.ports import DeliveryPostponed
+from bot.jobs.sinks import Sinks
 from sandbox.discord.seed import GENERAL_ID, MIRA_ID
 from storage.types import Sink
 from tests.cogs.mishaps import (
@@ -103,12 +102,7 @@ async def test_where_the_bot_may_not_edit_the_token_does(studio: Studio) -> None
 async def test_a_card_that_was_never_recorded_is_found_through_the_token(studio: Studio) -> None:
     """A crash between the acceptance and the card."""
     job = studio.foreman.succeed(await studio.order())
-    fresh = DiscordDelivery(
-        studio.town.bot,
-        cards=JobCards(studio.inhabited.catalogue),
-        pacer=studio.town.bot.services.pacer,
-        clock=studio.inhabited.clock,
-    )
+    fresh = Sinks(messages=studio.town.bot.messages, clock=studio.inhabited.clock)
     facts = await studio.foreman.card(job)
 
     delivered = await fresh.deliver(replace(facts, job=replace(job, card_message_id=None)))

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.discordio.delivery import DiscordDelivery
-from bot.discordio.job_cards import JobCards
+from bot.jobs.sinks import Sinks
 from storage.types import JobStatus
 from tests.cogs.mishaps import (
     CHANNEL,
@@ -98,15 +97,9 @@ async def test_without_a_card_and_without_a_token_progress_gets_a_message(studio
     """The process ended between acceptance and card, and stayed away for long."""
     job = await studio.order()
     await remove(studio, studio.foreman.fresh(job).card_message_id)
-    fresh = studio.inhabited.client()
     lost = without_token(replace(job, card_message_id=None))
     facts = replace(await studio.foreman.card(job), job=lost)
-    delivery = DiscordDelivery(
-        studio.town.bot,
-        cards=JobCards(studio.inhabited.catalogue),
-        pacer=fresh.services.pacer,
-        clock=studio.inhabited.clock,
-    )
+    delivery = Sinks(messages=studio.town.bot.messages, clock=studio.inhabited.clock)
 
     message_id = await delivery.show(facts)
 
@@ -120,7 +113,7 @@ async def test_showing_never_raises(
     studio: Studio, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Progress is not worth a failed job, nor a long wait."""
-    monkeypatch.setattr("bot.discordio.delivery.SHOW_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("bot.jobs.sinks.SHOW_TIMEOUT_S", 0.3)
     job = await studio.order()
     await studio.town.fault(method="PATCH", path_regex=EDIT, **fault)
     facts = await studio.foreman.card(job)

@@ -196,7 +196,7 @@ async def test_a_silent_discord_is_not_waited_for_without_end(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine's lease ends; whoever takes over must find nothing still on its way."""
-    monkeypatch.setattr("bot.discordio.delivery.DELIVERY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("bot.jobs.sinks.DELIVERY_TIMEOUT_S", 0.2)
     job = studio.foreman.succeed(await studio.order())
     await studio.town.fault(method="PATCH", path_regex=EDIT, delay_s=5)
 
@@ -218,8 +218,8 @@ async def test_what_is_remembered_is_bounded(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jobs and closed channels come and go for months; forgetting costs a request at most."""
-    monkeypatch.setattr("bot.discordio.delivery.SHOWN_CARDS_MAX", 1)
-    monkeypatch.setattr("bot.discordio.delivery.CLOSED_CHANNELS_MAX", 0)
+    monkeypatch.setattr("bot.jobs.sinks.SHOWN_CARDS_MAX", 1)
+    monkeypatch.setattr("bot.jobs.sinks.CLOSED_CHANNELS_MAX", 0)
     first = studio.foreman.succeed(await studio.order())
     second = studio.foreman.succeed(await studio.order())
     await refused(studio, "PATCH", EDIT, 403, 50001)

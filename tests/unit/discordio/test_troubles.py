@@ -8,7 +8,8 @@ import aiohttp
 import discord
 import pytest
 
-from bot.discordio.troubles import Trouble, diagnosed
+from bot.discordio.troubles import diagnosed
+from bot.jobs.ports import Trouble
 from bot.limits import BAN_PAUSE_S
 
 

@@ -1,0 +1,140 @@
+"""Which sink gets a card: the chain of S-1 on a Discord that holds the truth, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.jobs.ports import DeliveryPostponed, Trouble
+from storage.types import Sink
+from tests.unit.jobs.fake_messages import CARD_BASE, DM_BASE, lost, passing, refusal
+from tests.unit.jobs.scene import MEBIBYTE, MIRA, STUDIO, Scene
+from tests.unit.jobs.virtual import virtually
+
+
+@virtually
+async def test_the_card_becomes_the_outcome_long_after_the_token_has_ended() -> None:
+    """F-92: the bot edits by its own right."""
+    scene = Scene()
+    job = scene.succeed(await scene.carded(token=False))
+    delivered = await scene.deliver(job)
+    (shown,) = scene.messages.of(job)
+    assert (delivered.sink, delivered.message_id) == (Sink.CARD, shown.id)
+    assert delivered.is_uploaded
+    assert shown.has_outcome
+    assert scene.messages.pings(job) == 0
+
+
+@virtually
+async def test_where_the_bot_may_not_edit_the_token_does_while_it_lives() -> None:
+    """F-89: the token needs no right in the channel."""
+    scene = Scene()
+    job = scene.succeed(await scene.carded())
+    scene.messages.channels[STUDIO].is_readable = False
+    delivered = await scene.deliver(job)
+    assert (delivered.sink, delivered.message_id) == (Sink.TOKEN, CARD_BASE + job.id)
+    assert len(scene.messages.with_outcome(job)) == 1
+
+
+@virtually
+async def test_with_the_channel_closed_and_the_token_dead_it_comes_by_dm() -> None:
+    """F-89, F-92: and it says where it should have stood; the channel is left alone for a while."""
+    scene = Scene()
+    jobs = [scene.succeed(await scene.carded(token=False)) for _ in range(3)]
+    scene.messages.channels[STUDIO].is_readable = False
+    for job in jobs:
+        assert (await scene.deliver(job)).sink is Sink.DM
+        (shown,) = scene.messages.with_outcome(job)
+        assert shown.channel_id == DM_BASE + MIRA
+        assert shown.showing.moved_from == STUDIO
+    assert sum(channel == STUDIO for _, channel in scene.messages.requests[-10:]) == 1
+
+
+@virtually
+async def test_a_closed_dm_leaves_the_list() -> None:
+    """F-99: which cannot fail."""
+    scene = Scene()
+    job = scene.succeed(await scene.carded(token=False))
+    scene.messages.channels[STUDIO].is_readable = False
+    scene.messages.closed_dms.add(MIRA)
+    delivered = await scene.deliver(job)
+    assert (delivered.sink, delivered.message_id) == (Sink.LIST, None)
+
+
+@virtually
+async def test_a_deleted_card_comes_once_more_and_pings_its_owner() -> None:
+    """F-90."""
+    scene = Scene()
+    job = await scene.carded()
+    assert job.card_message_id is not None
+    scene.messages.delete(job.card_message_id)
+    delivered = await scene.deliver(scene.succeed(job))
+    assert delivered.sink is Sink.MESSAGE
+    assert scene.messages.pings(job) == 1
+
+
+@virtually
+async def test_a_filter_sends_it_by_dm_and_the_channel_is_not_tried_again() -> None:
+    """F-97: the same words would be taken again; the token's edit, too."""
+    scene = Scene()
+    job = scene.succeed(await scene.carded())
+    scene.messages.channels[STUDIO].has_filter = True
+    assert (await scene.deliver(job)).sink is Sink.DM
+    assert scene.messages.count("edit_by_token") == 1  # the card itself
+    assert scene.messages.count("create") == 1
+
+
+@virtually
+async def test_a_file_that_is_too_large_becomes_a_link_in_the_same_sink() -> None:
+    """F-96."""
+    scene = Scene()
+    job = await scene.carded()
+    job = scene.succeed(job, size_bytes=99 * MEBIBYTE, source_url="https://files.example/a.png")
+    delivered = await scene.deliver(job)
+    assert (delivered.sink, delivered.is_uploaded) == (Sink.CARD, False)
+    (shown,) = scene.messages.with_outcome(job)
+    assert not shown.showing.takes_files
+
+
+@virtually
+async def test_a_large_file_without_a_link_waits_in_the_list() -> None:
+    """F-96: the words arrive, the file is fetched with `/jobs show`."""
+    scene = Scene()
+    job = scene.succeed(await scene.carded(), size_bytes=99 * MEBIBYTE)
+    delivered = await scene.deliver(job)
+    assert (delivered.sink, delivered.message_id) == (Sink.LIST, job.card_message_id)
+
+
+@virtually
+async def test_a_rate_limit_is_waited_out_by_whoever_asks_again() -> None:
+    """F-84: an hour is no reason for another sink."""
+    scene = Scene()
+    job = scene.succeed(await scene.carded())
+    scene.messages.faults["edit"] = [passing(retry_after_s=3_600.0)]
+    with pytest.raises(DeliveryPostponed) as postponed:
+        await scene.deliver(job)
+    assert postponed.value.retry_after_s == 3_600.0
+    assert (await scene.deliver(job)).sink is Sink.CARD
+
+
+@virtually
+async def test_an_edit_whose_answer_got_lost_is_repeated_in_place() -> None:
+    """Edits may be repeated at will (S-7)."""
+    scene = Scene()
+    job = scene.succeed(await scene.carded())
+    scene.messages.faults["edit"] = [lost()]
+    with pytest.raises(DeliveryPostponed):
+        await scene.deliver(job)
+    assert (await scene.deliver(job)).sink is Sink.CARD
+    assert len(scene.messages.of(job)) == 1
+
+
+@virtually
+async def test_posted_and_deleted_within_the_window_counts_as_delivered() -> None:
+    """F-91."""
+    scene = Scene()
+    job = await scene.carded()
+    scene.messages.delete(job.card_message_id or 0)
+    job = scene.succeed(job)
+    scene.messages.faults["create"] = [refusal(Trouble.GONE)]
+    delivered = await scene.deliver(job)
+    assert (delivered.sink, delivered.message_id) == (Sink.MESSAGE, None)
