@@ -11,6 +11,8 @@ AtelierError
 │   ├── RequestInvalid
 │   ├── AmountInvalid
 │   ├── TakeTooLarge
+│   ├── GiftTooLarge
+│   ├── GiftToSelf
 │   ├── PictureMissing
 │   ├── PictureGone
 │   ├── MemberNotHere
@@ -186,6 +188,19 @@ class TakeTooLarge(InvalidInput):
         super().__init__(f"needed {needed_ucr} µcr, available {available_ucr} µcr")
         self.needed_ucr = needed_ucr
         self.available_ucr = available_ucr
+
+
+class GiftTooLarge(InvalidInput):
+    """More than the giver may give away, which is without the allowance; in micro-credits."""
+
+    def __init__(self, *, needed_ucr: int, available_ucr: int) -> None:
+        super().__init__(f"needed {needed_ucr} µcr, available {available_ucr} µcr")
+        self.needed_ucr = needed_ucr
+        self.available_ucr = available_ucr
+
+
+class GiftToSelf(InvalidInput):
+    """Giver and receiver are the same."""
 
 
 class PictureMissing(InvalidInput):

@@ -10,10 +10,12 @@ from bot.credits.service import CreditsService
 from bot.discordio.cards import text_card
 from bot.discordio.client import AtelierBot
 from bot.discordio.job_cards import short_prompt
+from bot.discordio.people import require_member
 from bot.jobs.service import JobService
-from bot.limits import HISTORY_PROMPT_CHARS_MAX
+from bot.limits import GRANT_CREDITS_MAX, HISTORY_PROMPT_CHARS_MAX
 from bot.text import cards
 from bot.text import commands as texts
+from bot.text.messages import Tone
 from bot.text.prices import MediaPriceLine, PriceLine, prices_card
 from storage.types import JobKind
 
@@ -63,6 +65,24 @@ class Credits(commands.GroupCog, name="credits", description=texts.CREDITS):
             for price in self._credits.media_prices(offered)
         ]
         await _show(interaction, prices_card(prices, media))
+
+    @app_commands.command(name="gift", description=texts.CREDITS_GIFT)
+    @app_commands.describe(member=texts.CREDITS_GIFT_MEMBER, amount=texts.CREDITS_GIFT_AMOUNT)
+    async def gift(
+        self,
+        interaction: discord.Interaction,
+        member: discord.User,
+        amount: app_commands.Range[int, 1, GRANT_CREDITS_MAX],
+    ) -> None:
+        """Give credits to another member of this server."""
+        require_member(member)
+        balance = await self._credits.gift(
+            interaction.user.id, member.id, amount, reference=f"i:{interaction.id}"
+        )
+        card = cards.gift_card(member_id=member.id, amount_credits=amount, balance=balance)
+        await interaction.response.send_message(
+            view=text_card(card, tone=Tone.GOOD), ephemeral=True
+        )
 
 
 async def _show(interaction: discord.Interaction, text: cards.CardText) -> None:

@@ -11,8 +11,7 @@ from discord.ext import commands
 from bot.credits.service import CreditsService, StaffAct
 from bot.discordio.cards import text_card
 from bot.discordio.client import AtelierBot
-from bot.discordio.people import owns_guild, require_staff
-from bot.errors import MemberIsBot, MemberNotHere
+from bot.discordio.people import owns_guild, require_member, require_staff
 from bot.limits import GRANT_CREDITS_MAX, REASON_CHARS_MAX
 from bot.text import cards
 from bot.text import commands as texts
@@ -91,15 +90,9 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
 def _act(
     interaction: discord.Interaction, member: discord.User | discord.Member, reason: str
 ) -> StaffAct:
-    """Who acts, checked. Raises `GuildOnly`, `PermissionMissing`, `MemberNotHere`, `MemberIsBot`.
-
-    Discord resolves the option to a `Member` only when the user is one of this guild (F-142).
-    """
+    """Who acts, checked. Raises what `require_staff` and `require_member` raise."""
     guild_id = require_staff(interaction)
-    if not isinstance(member, discord.Member):
-        raise MemberNotHere
-    if member.bot:
-        raise MemberIsBot
+    require_member(member)
     return StaffAct(
         actor_id=interaction.user.id,
         actor_owns_guild=owns_guild(interaction),

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from storage.schema import accounts, entries, journal
+from storage.errors import Duplicate
+from storage.schema import JOURNAL_ONCE, accounts, entries, journal
 from storage.types import ActKind
 
 GENESIS = bytes(32)
@@ -54,6 +55,24 @@ def digest(
         at_us,
     )
     return hashlib.sha256(previous + "|".join(map(str, facts)).encode()).digest()
+
+
+_FIRST = select(journal.c.kind, journal.c.user_id).where(
+    journal.c.reference == bindparam("reference"), text(f"({JOURNAL_ONCE})")
+)
+
+
+def repeated(connection: Connection, act: Act) -> bool:
+    """Whether this very act was already done; the unique index is the second defence.
+
+    Raises Duplicate when its reference names another act.
+    """
+    first = connection.execute(_FIRST, {"reference": act.reference}).one_or_none()
+    if first is None:
+        return False
+    if (first.kind, first.user_id) != (act.kind, act.user_id):
+        raise Duplicate(reference=act.reference)
+    return True
 
 
 def record(connection: Connection, act: Act, moves: Sequence[Move]) -> None:

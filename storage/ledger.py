@@ -19,10 +19,10 @@ from sqlalchemy import Connection, select
 
 from storage import wallet as wallets
 from storage.audit import audit
-from storage.books import Act, Move, record
-from storage.errors import Duplicate
+from storage.books import Act, Move, record, repeated
 from storage.holds import extend, hold, lose, settle, void
 from storage.schema import ISSUER_ID, journal
+from storage.transfers import gift, purchase
 from storage.types import ActKind, Allowance, Balance, BucketKind, HistoryLine
 from storage.wallet import Wallet
 
@@ -31,10 +31,12 @@ __all__ = [
     "audit",
     "balance",
     "extend",
+    "gift",
     "grant",
     "history",
     "hold",
     "lose",
+    "purchase",
     "set_balance",
     "settle",
     "take",
@@ -63,14 +65,23 @@ class StaffFacts(TypedDict):
 
 
 def grant(
-    connection: Connection, *, user_id: int, amount_ucr: int, **facts: Unpack[StaffFacts]
+    connection: Connection,
+    *,
+    user_id: int,
+    amount_ucr: int,
+    starts_us: int | None = None,
+    ends_us: int | None = None,
+    **facts: Unpack[StaffFacts],
 ) -> Balance:
-    """Give a member credits without an end; the balance after it.
+    """Give a member credits, from now on and without an end unless told; the balance after it.
 
     Raises Duplicate when the reference names another act.
     """
     assert amount_ucr > 0
-    return _staff_act(connection, ActKind.GRANT, user_id, lambda _wallet: amount_ucr, facts)
+    span = (starts_us, ends_us)
+    return _staff_act(
+        connection, ActKind.GRANT, user_id, lambda _wallet: amount_ucr, facts, span=span
+    )
 
 
 def take(
@@ -105,6 +116,8 @@ def _staff_act(
     user_id: int,
     delta_ucr: Callable[[Wallet], int],
     facts: StaffFacts,
+    *,
+    span: tuple[int | None, int | None] = (None, None),
 ) -> Balance:
     """Change what is available by `delta_ucr`, once; the balance after it."""
     allowance, now_us = facts["allowance"], facts["now_us"]
@@ -119,38 +132,26 @@ def _staff_act(
         guild_id=facts["guild_id"],
         reason=facts["reason"],
     )
-    if not _repeated(connection, act):
+    if not repeated(connection, act):
         if wallet.available_ucr + act.delta_ucr < 0:
             raise wallet.insufficient(allowance, -act.delta_ucr)
         if act.delta_ucr > 0:
-            _give(connection, wallet, act)
+            _give(connection, wallet, act, span)
         else:
             _take_back(connection, wallet, act)
     return balance(connection, user_id=user_id, allowance=allowance, now_us=now_us)
 
 
-def _repeated(connection: Connection, act: Act) -> bool:
-    """Whether this very act was already done; the unique index is the second defence."""
-    staff = (ActKind.GRANT, ActKind.TAKE, ActKind.SET)
-    found = connection.execute(
-        select(journal.c.kind, journal.c.user_id).where(
-            journal.c.reference == act.reference, journal.c.kind.in_(staff)
-        )
-    ).one_or_none()
-    if found is None:
-        return False
-    if (found.kind, found.user_id) != (act.kind, act.user_id):
-        raise Duplicate(reference=act.reference)
-    return True
-
-
-def _give(connection: Connection, wallet: Wallet, act: Act) -> None:
+def _give(
+    connection: Connection, wallet: Wallet, act: Act, span: tuple[int | None, int | None]
+) -> None:
+    starts_us, ends_us = span
     _bucket_id, account_id = wallets.open_bucket(
         connection,
         user_id=act.user_id,
         kind=BucketKind.GRANT,
-        starts_us=wallet.now_us,
-        ends_us=None,
+        starts_us=wallet.now_us if starts_us is None else starts_us,
+        ends_us=ends_us,
         issued_ucr=act.delta_ucr,
     )
     record(connection, act, (wallets.issued(account_id, act.delta_ucr),))

@@ -19,6 +19,7 @@ from storage.tables import BIG, check, index, metadata
 
 __all__ = [
     "ISSUER_ID",
+    "JOURNAL_ONCE",
     "LOSS_ID",
     "SPENT_ID",
     "accounts",
@@ -171,6 +172,10 @@ class JournalColumns(TypedColumns):
     at_us: Named[int] = Column(BIG, nullable=False)
 
 
+JOURNAL_ONCE = (
+    "kind IN ('grant', 'take', 'set', 'undo', 'purchase') OR (kind = 'gift' AND delta_ucr < 0)"
+)
+"""Acts that a reference names once, for ever. A query needs these very words to use the index."""
 _JOURNAL_RULES: tuple[SchemaItem, ...] = (
     check(
         "kind",
@@ -183,12 +188,8 @@ _JOURNAL_RULES: tuple[SchemaItem, ...] = (
         "kind NOT IN ('grant', 'take', 'set', 'undo')"
         " OR (actor_id IS NOT NULL AND reason IS NOT NULL)",
     ),
-    index(
-        "journal_staff_uq",
-        "reference",
-        where="kind IN ('grant', 'take', 'set', 'undo')",
-        unique=True,
-    ),
+    index("journal_once_uq", "reference", where=JOURNAL_ONCE, unique=True),
+    index("journal_received_uq", "reference", where="kind = 'gift' AND delta_ucr > 0", unique=True),
     index("journal_hold_uq", "hold_id", where="kind = 'hold'", unique=True),
     index("journal_end_uq", "hold_id", where="kind IN ('settle', 'void')", unique=True),
     index("journal_user_ix", "user_id", "id", where="delta_ucr <> 0"),

@@ -21,11 +21,15 @@ class BucketKind(StrEnum):
     ALLOWANCE = "allowance"
     """The daily allowance; its credits end with the window."""
     GRANT = "grant"
-    """Given by staff; no end."""
+    """Given by staff."""
+    GIFT = "gift"
+    """Given by another member; ends when it would have ended for them."""
+    BOUGHT = "bought"
+    """Paid for."""
 
 
 class ActKind(StrEnum):
-    """What an act on the ledger was; `HistoryLine.kind` is one of the first six."""
+    """What an act on the ledger was; `HistoryLine.kind` is one of the first eight."""
 
     ALLOWANCE = "allowance"
     """A day's allowance was issued, or its amount was changed during the day."""
@@ -35,6 +39,9 @@ class ActKind(StrEnum):
     TAKE = "take"
     SET = "set"
     """Staff set the balance; the difference may be positive, negative or nothing."""
+    GIFT = "gift"
+    """From one member to another: a line of each, under one reference."""
+    PURCHASE = "purchase"
     SETTLE = "settle"
     """A piece of work was paid."""
     HOLD = "hold"
@@ -88,12 +95,16 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketView:
-    """One bucket with credits left; `ends_us` is None when it has no end."""
+    """One bucket with credits left; `ends_us` is None when it has no end.
+
+    `starts_us` is None once it has started; before that it adds nothing to what can be spent.
+    """
 
     kind: BucketKind
     available_ucr: int
     held_ucr: int
     ends_us: int | None
+    starts_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +139,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryLine:
-    """One line of a member's account, as shown by `/credits history`; spending is negative."""
+    """One line of a member's account, as shown by `/credits history`; spending is negative.
+
+    `actor_id` is who of the staff acted; of a gift, the other member.
+    """
 
     id: int
     at_us: int

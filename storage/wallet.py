@@ -21,8 +21,13 @@ from storage.windows import day_window
 
 GRACE_US = 24 * 60 * 60 * 1_000_000
 """A held part that comes back after its bucket's end may still be spent this long."""
-PRIORITY = {BucketKind.ALLOWANCE: 10, BucketKind.GRANT: 20}
-"""Between buckets with the same end the lower number is spent first; room for kinds to come."""
+PRIORITY = {
+    BucketKind.ALLOWANCE: 10,
+    BucketKind.GRANT: 20,
+    BucketKind.GIFT: 30,
+    BucketKind.BOUGHT: 40,
+}
+"""Between buckets with the same end the lower number is spent first: what was paid for, last."""
 _NEVER_US = 2**63 - 1
 
 
@@ -52,6 +57,10 @@ class Bucket:
         """Past its end, and past its grace if it has one."""
         return self.ends_us is not None and self.ends_us <= now_us
 
+    def spendable_ucr(self, now_us: int) -> int:
+        """What may be taken now: nothing before its start and after its end."""
+        return self.available_ucr if self.starts_us <= now_us and not self.ended(now_us) else 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wallet:
@@ -64,7 +73,7 @@ class Wallet:
     @cached_property
     def available_ucr(self) -> int:
         """Spendable now."""
-        return sum(b.available_ucr for b in self.buckets if not b.ended(self.now_us))
+        return sum(b.spendable_ucr(self.now_us) for b in self.buckets)
 
     @cached_property
     def held_ucr(self) -> int:
@@ -96,8 +105,8 @@ class Wallet:
         assert 0 <= amount_ucr <= self.available_ucr
         taken = []
         for bucket in self.buckets:
-            part_ucr = min(bucket.available_ucr, amount_ucr)
-            if part_ucr > 0 and not bucket.ended(self.now_us):
+            part_ucr = min(bucket.spendable_ucr(self.now_us), amount_ucr)
+            if part_ucr > 0:
                 taken.append((bucket, part_ucr))
                 amount_ucr -= part_ucr
         return tuple(taken)
@@ -121,6 +130,7 @@ class Wallet:
                     available_ucr=b.available_ucr,
                     held_ucr=b.held_ucr,
                     ends_us=b.ends_us,
+                    starts_us=b.starts_us if b.starts_us > self.now_us else None,
                 )
                 for b in self.buckets
                 if b.available_ucr > 0 or b.held_ucr > 0

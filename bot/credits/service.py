@@ -9,7 +9,7 @@ from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.catalogue.media import MediaModel
 from bot.catalogue.pricing import charge_ucr
 from bot.clock import Clock
-from bot.errors import AmountInvalid, SelfGrant, TakeTooLarge
+from bot.errors import AmountInvalid, GiftTooLarge, GiftToSelf, SelfGrant, TakeTooLarge
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
 from storage import jobs, ledger
 from storage.database import Connection, Store
@@ -118,6 +118,31 @@ class CreditsService:
             typical_ucr=charge_ucr(typical_ucr, multiplier_ppm),
         )
 
+    async def gift(
+        self, giver_id: int, receiver_id: int, amount_credits: int, *, reference: str
+    ) -> Balance:
+        """Give another member whole credits, once per `reference`; what the giver has left.
+
+        Raises `GiftToSelf`, `AmountInvalid`, `GiftTooLarge`: the allowance is not one's to give.
+        """
+        if giver_id == receiver_id:
+            raise GiftToSelf
+        amount_ucr = _whole_ucr(amount_credits, low=1)
+        try:
+            return await self._database.transact(
+                ledger.gift,
+                giver_id=giver_id,
+                receiver_id=receiver_id,
+                amount_ucr=amount_ucr,
+                reference=reference,
+                allowance=self._allowance,
+                now_us=self._clock.now_us(),
+            )
+        except InsufficientCredits as error:  # its words are for whoever wants to spend
+            raise GiftTooLarge(
+                needed_ucr=error.needed_ucr, available_ucr=error.available_ucr
+            ) from error
+
     async def grant(self, user_id: int, amount_credits: int, act: StaffAct) -> Balance:
         """Give 1 … `GRANT_CREDITS_MAX` whole credits; a repeated reference changes nothing.
 
@@ -167,6 +192,10 @@ def _checked_ucr(user_id: int, amount_credits: int, act: StaffAct, *, low: int) 
     """F-141, F-142. The self check comes first: it holds for every amount."""
     if act.actor_id == user_id and not act.actor_owns_guild:
         raise SelfGrant
+    return _whole_ucr(amount_credits, low=low)
+
+
+def _whole_ucr(amount_credits: int, *, low: int) -> int:
     # Not isinstance: True is an int to Python, and nobody's intention.
     if type(amount_credits) is not int or not low <= amount_credits <= GRANT_CREDITS_MAX:
         raise AmountInvalid(given=str(amount_credits)[:40], low=low, high=GRANT_CREDITS_MAX)

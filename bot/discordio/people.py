@@ -6,7 +6,7 @@ from typing import Any
 
 import discord
 
-from bot.errors import GuildOnly, PermissionMissing
+from bot.errors import GuildOnly, MemberIsBot, MemberNotHere, PermissionMissing
 
 
 def is_staff(interaction: discord.Interaction[Any]) -> bool:
@@ -25,6 +25,17 @@ def require_staff(interaction: discord.Interaction[Any]) -> int:
     if not is_staff(interaction):
         raise PermissionMissing(permission="manage_guild")
     return interaction.guild_id
+
+
+def require_member(user: discord.User | discord.Member) -> None:
+    """Somebody of this guild, and a person. Raises `MemberNotHere`, `MemberIsBot`.
+
+    Discord resolves an option to a `Member` only when the user is one of the guild (F-142).
+    """
+    if not isinstance(user, discord.Member):
+        raise MemberNotHere
+    if user.bot:
+        raise MemberIsBot
 
 
 def may_forget(interaction: discord.Interaction[Any]) -> bool:

@@ -32,7 +32,12 @@ class Work:
 
 _HELD_FOR = "answers, pictures and videos that are not finished"
 _WORKS = {JobKind.IMAGE: "Picture", JobKind.VIDEO: "Video"}
-_BUCKETS = {BucketKind.ALLOWANCE: "daily allowance", BucketKind.GRANT: "granted"}
+_BUCKETS = {
+    BucketKind.ALLOWANCE: "daily allowance",
+    BucketKind.GRANT: "granted",
+    BucketKind.GIFT: "given to you",
+    BucketKind.BOUGHT: "bought",
+}
 
 _KINDS = {
     ActKind.ALLOWANCE: "Daily allowance",
@@ -40,6 +45,8 @@ _KINDS = {
     ActKind.GRANT: "Granted",
     ActKind.TAKE: "Taken back",
     ActKind.SET: "Set by staff",
+    ActKind.GIFT: "Gift",
+    ActKind.PURCHASE: "Bought",
     ActKind.SETTLE: "Answer",
 }
 
@@ -55,12 +62,18 @@ def balance_card(balance: Balance) -> CardText:
     parts = [
         f"{credits_text(bucket.available_ucr)} {_BUCKETS[bucket.kind]}"
         for bucket in balance.buckets
-        if bucket.available_ucr
+        if bucket.available_ucr and bucket.starts_us is None
     ]
     if len(parts) > 1:
         lines[0] += f" ({', '.join(parts)})"
     if balance.held_ucr:
         lines.append(f"{credits_text(balance.held_ucr)} held for {_HELD_FOR}")
+    lines += [
+        f"{credits_text(bucket.available_ucr)} {_BUCKETS[bucket.kind]},"
+        f" to spend from {moment(bucket.starts_us, 'f')}"
+        for bucket in balance.buckets
+        if bucket.starts_us is not None
+    ]
     if balance.allowance_resets_us is not None:
         lines.append(f"The next allowance comes {moment(balance.allowance_resets_us, 'R')}")
     return CardText(heading="Your credits", lines=lines)
@@ -86,7 +99,10 @@ def _history_line(line: HistoryLine, work: Work | None) -> str:
     if work is not None and line.kind == ActKind.SETTLE:
         parts = (_WORKS[work.kind], work.model_label, quoted(work.prompt))
         kind = " · ".join(part for part in parts if part)
-    actor = f" by <@{line.actor_id}>" if line.actor_id is not None else ""
+    actor = ""
+    if line.actor_id is not None:
+        word = "by" if line.kind != ActKind.GIFT else "to" if line.delta_ucr < 0 else "from"
+        actor = f" {word} <@{line.actor_id}>"
     reason = f": {quoted(line.reason)[:REASON_CHARS_SHOWN]}" if line.reason else ""
     return f"{moment(line.at_us, 'd')} **{amount}** {kind}{actor}{reason}"
 
@@ -106,6 +122,13 @@ def quota_card(
     done = _QUOTA_DONE[verb].format(amount=amount, member=member_id)
     now = f"Spendable now: **{credits_text(balance.available_ucr)}**"
     return CardText(heading="Done", lines=[done, now], closing=f"Reason: {quoted(reason)}")
+
+
+def gift_card(*, member_id: int, amount_credits: int, balance: Balance) -> CardText:
+    """Confirmation of `/credits gift`."""
+    given = f"{counted(amount_credits * 1_000_000)} given to <@{member_id}>"
+    now = f"Spendable now: **{credits_text(balance.available_ucr)}**"
+    return CardText(heading="Done", lines=[given, now])
 
 
 def forgotten_card(count: int) -> CardText:

@@ -37,6 +37,10 @@ CREDITS_BALANCE = "How many credits you have"
 CREDITS_HISTORY = "What your last credits came from and went to"
 CREDITS_PRICES = "What each model costs"
 
+CREDITS_GIFT = "Give some of your credits to another member"
+CREDITS_GIFT_MEMBER = "Who gets them"
+CREDITS_GIFT_AMOUNT = "Whole credits; an allowance cannot be given away"
+
 QUOTA = "Members' credits (needs Manage Server)"
 QUOTA_GRANT = "Give a member credits"
 QUOTA_TAKE = "Take credits from a member"

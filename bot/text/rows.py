@@ -146,6 +146,15 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         f"the member has {counted(e.available_ucr)} to spend.",
         "Take less, or set what is left with `/quota set` (0 leaves nothing).",
     ),
+    errors.GiftTooLarge: lambda e: _you(
+        "More than you can give",
+        f"You wanted to give {counted(e.needed_ucr)} and have {counted(e.available_ucr)} to give:"
+        " an allowance is for its own member only.",
+        "Give less.",
+    ),
+    errors.GiftToSelf: lambda _: _you(
+        "That is you", "A gift goes to somebody else.", "Choose another member."
+    ),
     errors.PictureMissing: lambda _: _you(
         "No picture there",
         "That message holds no picture that I can see.",

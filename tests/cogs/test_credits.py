@@ -95,6 +95,33 @@ async def test_more_than_there_is_cannot_be_taken(town: Town) -> None:
     assert "allowance" not in told
 
 
+async def test_a_member_gives_credits_to_another(town: Town) -> None:
+    """Both histories name the other; the allowance stays where it is."""
+    await town.card("sam", "quota grant", member=str(TOM_ID), amount=5, reason="x")
+    given = await town.card("tom", "credits gift", member=str(MIRA_ID), amount=2)
+    assert f"2 credits given to <@{MIRA_ID}>\nSpendable now: **23**" in words(given)
+    assert given["ephemeral_for"] == str(TOM_ID)
+    assert f"**−2** Gift to <@{MIRA_ID}>" in words(await town.card("tom", "credits history"))
+    assert f"**+2** Gift from <@{TOM_ID}>" in words(await town.card("mira", "credits history"))
+
+
+@pytest.mark.parametrize(
+    ("member", "amount", "told"),
+    [
+        (MIRA_ID, 1, "have 0 credits to give"),
+        (TOM_ID, 1, "A gift goes to somebody else"),
+        (BOT_ID, 1, "That user is a bot"),
+    ],
+)
+async def test_a_gift_that_cannot_be_is_explained(
+    town: Town, member: int, amount: int, told: str
+) -> None:
+    """What can be mended is said, and that nothing was charged."""
+    refused = words(await town.card("tom", "credits gift", member=str(member), amount=amount))
+    assert told in refused
+    assert "not charged" in refused
+
+
 @pytest.mark.parametrize(
     ("user", "member", "told"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from bot.catalogue.loader import load
 from bot.credits.service import CreditsService, StaffAct
-from bot.errors import AmountInvalid, SelfGrant, TakeTooLarge
+from bot.errors import AmountInvalid, GiftTooLarge, GiftToSelf, SelfGrant, TakeTooLarge
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
 from storage import ledger
 from storage.errors import Duplicate, InsufficientCredits
@@ -160,3 +160,33 @@ async def test_prices_are_those_of_the_documents_times_the_multiplier() -> None:
     assert picture.amounts_ucr == (("1k", 3_600_000), ("2k", 7_200_000), ("4k", 10_800_000))
     await plain.database.close()
     await dear.database.close()
+
+
+async def test_a_member_gives_what_they_were_granted(wallet: Wallet) -> None:
+    """The allowance stays; a repeated interaction changes nothing."""
+    await wallet.service.grant(MIRA, 5, ACT)
+    for _ in range(2):
+        left = await wallet.service.gift(MIRA, SAM, 5, reference="i:2")
+        assert left.available_ucr == 20 * UCR_PER_CREDIT
+    assert (await wallet.service.balance(SAM)).available_ucr == 25 * UCR_PER_CREDIT
+
+
+async def test_more_than_one_may_give_is_refused_with_what_there_is(wallet: Wallet) -> None:
+    """The facts are about what can be given, not about what can be spent."""
+    await wallet.service.grant(MIRA, 5, ACT)
+    with pytest.raises(GiftTooLarge) as caught:
+        await wallet.service.gift(MIRA, SAM, 6, reference="i:2")
+    assert caught.value.available_ucr == 5 * UCR_PER_CREDIT
+
+
+@pytest.mark.parametrize("amount", [0, -1, True, 10**30, 1.5, "１２", "1_000", float("nan")])
+async def test_a_gift_is_a_bounded_whole_number(wallet: Wallet, amount: int) -> None:
+    """F-141: refused before anything is read."""
+    with pytest.raises(AmountInvalid):
+        await wallet.service.gift(MIRA, SAM, amount, reference="i:2")
+
+
+async def test_nobody_gives_to_themselves(wallet: Wallet) -> None:
+    """It would only move ends about."""
+    with pytest.raises(GiftToSelf):
+        await wallet.service.gift(MIRA, MIRA, 1, reference="i:2")

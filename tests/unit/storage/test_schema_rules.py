@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import CheckConstraint, Connection, Table
 from sqlalchemy.exc import IntegrityError
 
-from storage import schema
+from storage import ledger, schema
 from storage.types import ActKind, BucketKind, HoldState, TurnState
-from tests.unit.storage.bank import CREDIT, Bank
+from tests.unit.storage.bank import CREDIT, MIRA, NONE, TOM, Bank
 
 
 @pytest.fixture
 def worked(bank: Bank) -> Bank:
-    """One hold settled, one voided, one open, one grant."""
+    """One hold settled, one voided, one open, a grant, a gift, a purchase."""
     bank.grant(CREDIT, reference="i:1")
     for reference in ("paid", "free", "running"):
         bank.hold(CREDIT, reference=reference)
     bank.settle("paid", 5)
     bank.void("free")
+    bank.database.run(_traded, now_us=bank.now_us)
     return bank
+
+
+def _traded(connection: Connection, *, now_us: int) -> None:
+    common: dict[str, Any] = {"amount_ucr": 1, "allowance": NONE, "now_us": now_us}
+    ledger.gift(connection, giver_id=MIRA, receiver_id=TOM, reference="i:9", **common)
+    ledger.purchase(connection, user_id=MIRA, reference="shop:1", **common)
 
 
 _JOURNAL = (
@@ -34,6 +43,11 @@ IMPOSSIBLE = {
     "a hold act without a hold": f"{_JOURNAL} VALUES ('hold', 101, 'x', NULL, 0, NULL, NULL, 0)",
     "a grant twice": f"{_JOURNAL} VALUES ('grant', 101, 'i:1', NULL, 1, 1, 'again', 0)",
     "a take under a grant's key": f"{_JOURNAL} VALUES ('take', 101, 'i:1', NULL, 1, 1, 'x', 0)",
+    "a purchase under its key": f"{_JOURNAL} VALUES ('purchase', 1, 'i:1', NULL, 1, 1, '', 0)",
+    "a gift under a grant's key": f"{_JOURNAL} VALUES ('gift', 101, 'i:1', NULL, -1, 1, 'x', 0)",
+    "a gift given twice": f"{_JOURNAL} VALUES ('gift', 5, 'i:9', NULL, -1, 6, NULL, 0)",
+    "a gift received twice": f"{_JOURNAL} VALUES ('gift', 5, 'i:9', NULL, 1, 6, NULL, 0)",
+    "a purchase twice": f"{_JOURNAL} VALUES ('purchase', 101, 'shop:1', NULL, 1, NULL, NULL, 0)",
     "a grant by nobody": f"{_JOURNAL} VALUES ('grant', 101, 'i:2', NULL, 1, NULL, 'x', 0)",
     "a grant for no reason": f"{_JOURNAL} VALUES ('grant', 101, 'i:2', NULL, 1, 1, NULL, 0)",
     "an unknown act": f"{_JOURNAL} VALUES ('steal', 101, 'i:2', NULL, 1, 1, 'x', 0)",

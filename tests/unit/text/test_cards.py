@@ -34,6 +34,23 @@ def test_a_balance_of_several_sources_names_them() -> None:
     ]
 
 
+def test_what_starts_later_is_not_counted_and_has_a_line_of_its_own() -> None:
+    """With the moment from which it can be spent."""
+    later = BucketView(
+        kind=BucketKind.BOUGHT,
+        available_ucr=5_000_000,
+        held_ucr=0,
+        ends_us=None,
+        starts_us=NOON_US,
+    )
+    balance = Balance(available_ucr=0, held_ucr=0, buckets=(later,), allowance_resets_us=None)
+
+    assert balance_card(balance).lines == [
+        "**0** to spend",
+        "5 bought, to spend from <t:1763640000:f>",
+    ]
+
+
 def test_a_member_without_an_allowance_is_promised_none() -> None:
     """One line is enough."""
     balance = Balance(available_ucr=0, held_ucr=0, buckets=(), allowance_resets_us=None)
@@ -90,14 +107,14 @@ def test_a_kind_without_words_is_shown_by_its_name() -> None:
     line = HistoryLine(
         id=1,
         at_us=NOON_US,
-        kind="gift",
+        kind="tithe",
         delta_ucr=1_000_000,
         actor_id=None,
         reason=None,
         reference="i:1",
     )
 
-    assert history_card([line]).lines == ["<t:1763640000:d> **+1** gift"]
+    assert history_card([line]).lines == ["<t:1763640000:d> **+1** tithe"]
 
 
 def test_forgetting_counts() -> None:

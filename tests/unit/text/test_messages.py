@@ -39,6 +39,8 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.RequestInvalid(model="GPT-5.4", field="tools", rule=SECRET),
         errors.AmountInvalid(given="1e999", low=1, high=1_000_000),
         errors.TakeTooLarge(needed_ucr=21_000_000, available_ucr=19_920_000),
+        errors.GiftTooLarge(needed_ucr=21_000_000, available_ucr=5_000_000),
+        errors.GiftToSelf(),
         errors.PermissionMissing(permission="manage_guild"),
         errors.BotPermissionMissing(permission="send_messages"),
         errors.TooManyTurns(limit=3),
