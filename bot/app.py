@@ -29,7 +29,8 @@ from bot.results.folder import ResultFolder, folder_beside
 from bot.settings import Settings
 from bot.web.callbacks import CallbackRoute, add_callback_routes
 from bot.web.health import add_health_routes
-from bot.web.server import WebServer, make_web_app
+from bot.web.server import WebServer
+from bot.web.site import Site
 from storage import preferences
 from storage.database import Connection, Database, Store, sqlite_path
 from storage.errors import StorageError, StoreInUse
@@ -81,7 +82,10 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         )
         signer = await assembly.signer()
         # Callbacks are taken before anybody acts on them, and both without Discord (S-10).
-        web = await _listen(settings, store, client, assembly.callback_route(signer))
+        intake = assembly.intake()
+        stack.push_async_callback(intake.close)
+        route = assembly.callback_route(signer, intake)
+        web = await _listen(settings, store, client, route)
         stack.push_async_callback(web.close)
         engine = assembly.engine(delivery=client.delivery, signer=signer)
         await engine.start()
@@ -159,10 +163,10 @@ async def _listen(
             return False
         return client.is_ready()
 
-    app = make_web_app()
-    add_health_routes(app, ready=ready)
-    add_callback_routes(app, callbacks)
-    web = WebServer(app, host=settings.web_host, port=settings.web_port)
+    site = Site()
+    add_health_routes(site, ready=ready)
+    add_callback_routes(site, callbacks)
+    web = WebServer(site, host=settings.web_host, port=settings.web_port)
     port = await web.start()
     _log.info("listening", host=settings.web_host, port=port)
     return web

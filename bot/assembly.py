@@ -27,8 +27,8 @@ from bot.results.fetcher import ResultFetcher
 from bot.results.folder import ResultFolder
 from bot.settings import Settings
 from bot.web.callbacks import CallbackRoute
+from bot.web.intake import Intake
 from bot.web.signatures import CallbackSigner, callback_keys
-from storage import inbox
 from storage.database import Store
 
 AIVIDEO = "aivideo"
@@ -113,21 +113,13 @@ class Assembly:
         )
         return CallbackSigner(keys)
 
-    def callback_route(self, signer: CallbackSigner) -> CallbackRoute:
+    def intake(self) -> Intake:
+        """The way of callbacks into the database; it rings the bell."""
+        return Intake(database=self._ground.store, clock=self._ground.clock, wake=self._bell.ring)
+
+    def callback_route(self, signer: CallbackSigner, intake: Intake) -> CallbackRoute:
         """Where AI Video API reports the end of a task."""
-        ground = self._ground
-
-        async def record(*, job_id: int, attempt: int, digest: str, body: str) -> bool:
-            return await ground.store.transact(
-                inbox.record_callback,
-                job_id=job_id,
-                attempt=attempt,
-                digest=digest,
-                body=body,
-                now_us=ground.clock.now_us(),
-            )
-
-        return CallbackRoute(signer=signer, provider=AIVIDEO, record=record, wake=self._bell.ring)
+        return CallbackRoute(signer=signer, provider=AIVIDEO, record=intake.record)
 
     def engine(self, *, delivery: Delivery, signer: CallbackSigner) -> Engine:
         """The mover of jobs; whoever rings the bell wakes it."""

@@ -217,6 +217,16 @@ WEB_REFUSAL_LOG_S = 60.0
 """Between two lines about refusals."""
 WEB_SHUTDOWN_TIMEOUT_S = 5.0
 """Requests in flight at the end are this short."""
+CALLBACKS_BATCH_MAX = 64
+"""Stored in one commit: an fsync is what a commit costs, and 4 MiB at most are written at once."""
+CALLBACKS_WAITING_MAX = 256
+"""Genuine ones that wait for a commit: 16 MiB at most, and far less than a second's work."""
+CALLBACK_STORE_TIMEOUT_S = 5.0
+"""F-110: then the sender is told to come again, while it still listens."""
+CALLBACK_BODIES_MAX = 16
+"""Different bodies kept of one job and attempt; an honest sender has one."""
+CALLBACK_ADDRESS_S = 7 * 86_400.0
+"""S-4: how long the address of a job that is over is answered, so that late senders stop."""
 HEALTH_TIMEOUT_S = 4.0
 """Below the five seconds that the image gives its health check."""
 
@@ -357,6 +367,7 @@ assert CONNECT_TIMEOUT_S < CREATE_TIMEOUT_S
 assert CONNECT_TIMEOUT_S * CONNECT_ATTEMPTS_MAX + CREATE_TIMEOUT_S < TRIAL_S_MAX
 assert PAUSE_S < PAUSE_S_MAX
 assert CONTENT_IDLE_TIMEOUT_S < CONTENT_TIMEOUT_S
+assert CALLBACKS_BATCH_MAX <= CALLBACKS_WAITING_MAX <= WEB_CONNECTIONS_MAX
 assert WEB_IDLE_TIMEOUT_S + WEB_BODY_TIMEOUT_S + WEB_LINGER_S < 10
 assert CONNECT_TIMEOUT_S < RESULT_STALL_TIMEOUT_S < RESULT_IMAGE_TIMEOUT_S
 assert RESULT_IMAGE_TIMEOUT_S < RESULT_VIDEO_TIMEOUT_S

@@ -5,41 +5,149 @@ A body is a hint and nothing more; the engine reads the task itself before it ac
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from storage.job_queue import earlier
 from storage.job_rows import UNHEARD
 from storage.schema import callbacks, jobs
-from storage.types import Callback, Outcome
+from storage.types import Callback, JobStatus, Outcome
 
 
-def record_callback(
-    connection: Connection, *, job_id: int, attempt: int, digest: str, body: str, now_us: int
-) -> bool:
-    """Store a genuine callback and make its job due now; False when it is known already.
+class Verdict(StrEnum):
+    """What became of a genuine callback."""
 
-    `digest` is the SHA-256 of the body as it came, in hexadecimal. Also False for a job that is
-    not there, as after a restored backup: nothing can be learnt about it.
+    #: Stored just now.
+    NEW = "new"
+    #: Stored before, or twice in the same batch.
+    KNOWN = "known"
+    #: Not stored: too many other bodies came, and our own read of the task is due anyway.
+    NOT_NEEDED = "not_needed"
+    #: Not stored, and it may matter: too many bodies wait to be looked at; it must come again.
+    CROWDED = "crowded"
+    #: Not stored: there is no such job, or it has been over for too long.
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A body that came to an address of ours. `digest` is its SHA-256, in hexadecimal."""
+
+    job_id: int
+    attempt: int
+    digest: str
+    body: str
+
+
+def record_callbacks(
+    connection: Connection,
+    *,
+    arrivals: Sequence[Arrival],
+    bodies_max: int,
+    over_before_us: int,
+    now_us: int,
+) -> tuple[Verdict, ...]:
+    """Store genuine callbacks and make their jobs due now; the verdict on each, in order.
+
+    Of one job and attempt at most `bodies_max` different bodies are kept; one that was acted on
+    makes room for one that was not. Jobs that were delivered before `over_before_us` are gone.
     """
-    known = select(callbacks.c.id).where(
-        callbacks.c.job_id == job_id,
-        callbacks.c.attempt == attempt,
-        callbacks.c.digest == digest,
+    shelves = _shelves(connection, {arrival.job_id for arrival in arrivals})
+    verdicts = []
+    for arrival in arrivals:
+        shelf = shelves.get(arrival.job_id)
+        if shelf is None or shelf.is_over(over_before_us):
+            verdicts.append(Verdict.GONE)
+        else:
+            verdicts.append(shelf.take(arrival, bodies_max))
+    evicted = [row_id for shelf in shelves.values() for row_id in shelf.evicted]
+    if evicted:
+        connection.execute(delete(callbacks).where(callbacks.c.id.in_(evicted)))
+    new = [
+        {
+            "job_id": arrival.job_id,
+            "attempt": arrival.attempt,
+            "digest": arrival.digest,
+            "body": arrival.body,
+            "received_us": now_us,
+        }
+        for arrival, verdict in zip(arrivals, verdicts, strict=True)
+        if verdict is Verdict.NEW
+    ]
+    if new:
+        connection.execute(insert(callbacks), new)
+        connection.execute(
+            update(jobs)
+            .where(jobs.c.id.in_({values["job_id"] for values in new}), UNHEARD)
+            .values(woken=1, due_us=earlier(now_us))
+        )
+    return tuple(verdicts)
+
+
+class _Shelf:
+    """What is kept of one job while a batch is judged."""
+
+    def __init__(self, job: Any) -> None:
+        self._job = job
+        self._kept: dict[int, dict[str, int | None]] = {}
+        """Attempt → digest → the row that may go because it was acted on; oldest first."""
+        self.evicted: list[int] = []
+
+    def put(self, attempt: int, digest: str, seen_row_id: int | None) -> None:
+        self._kept.setdefault(attempt, {})[digest] = seen_row_id
+
+    def is_over(self, before_us: int) -> bool:
+        delivered_us: int | None = self._job.delivered_us
+        return delivered_us is not None and delivered_us < before_us
+
+    def take(self, arrival: Arrival, bodies_max: int) -> Verdict:
+        kept = self._kept.setdefault(arrival.attempt, {})
+        if arrival.digest in kept:
+            return Verdict.KNOWN
+        if len(kept) >= bodies_max:
+            if self._is_read_anyway(arrival.attempt):
+                return Verdict.NOT_NEEDED
+            seen = next((digest for digest, row_id in kept.items() if row_id is not None), None)
+            if seen is None:
+                return Verdict.CROWDED
+            row_id = kept.pop(seen)
+            assert row_id is not None
+            self.evicted.append(row_id)
+        kept[arrival.digest] = None
+        return Verdict.NEW
+
+    def _is_read_anyway(self, attempt: int) -> bool:
+        """Whether nothing that a body could say would change what is done for the job (I-26)."""
+        job = self._job
+        if job.outcome == Outcome.SUCCEEDED or job.late_us is not None:
+            return True
+        # It is polled until it ends; but a former attempt's task is named by its callback only.
+        return job.status == JobStatus.RUNNING and bool(attempt == job.attempt)
+
+
+def _shelves(connection: Connection, job_ids: Collection[int]) -> dict[int, _Shelf]:
+    columns = (jobs.c.id, jobs.c.status, jobs.c.outcome, jobs.c.attempt)
+    rows = connection.execute(
+        select(*columns, jobs.c.late_us, jobs.c.delivered_us).where(jobs.c.id.in_(job_ids))
     )
-    found = select(jobs.c.id, *map(literal, (attempt, digest, body, now_us))).where(
-        jobs.c.id == job_id, ~known.exists()
-    )
-    stored = connection.execute(
-        insert(callbacks).from_select(["job_id", "attempt", "digest", "body", "received_us"], found)
-    )
-    if stored.rowcount == 0:
-        return False
-    connection.execute(
-        update(jobs).where(jobs.c.id == job_id, UNHEARD).values(woken=1, due_us=earlier(now_us))
-    )
-    return True
+    shelves = {row.id: _Shelf(row) for row in rows}
+    for row in connection.execute(
+        select(
+            callbacks.c.id,
+            callbacks.c.job_id,
+            callbacks.c.attempt,
+            callbacks.c.digest,
+            callbacks.c.seen_us,
+        )
+        .where(callbacks.c.job_id.in_(job_ids))
+        .order_by(callbacks.c.id)
+    ):
+        shelves[row.job_id].put(row.attempt, row.digest, None if row.seen_us is None else row.id)
+    return shelves
 
 
 def callbacks_of(connection: Connection, *, job_id: int) -> tuple[Callback, ...]:

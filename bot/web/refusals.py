@@ -11,14 +11,9 @@ import ipaddress
 from collections import Counter, OrderedDict
 
 import structlog
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from bot import limits
 from bot.clock import Clock
-
-REASON = web.RequestKey("refusal_reason", str)
-"""Why a handler refuses; without it the status must do."""
 
 _log = structlog.get_logger(__name__)
 
@@ -71,24 +66,6 @@ class RefusalLog:
             _log.warning("web_refused", reasons=dict(self._counts), fault="F-65")
             self._counts.clear()
             self._told_s = now_s
-
-
-def limiting(clock: Clock) -> Middleware:
-    """A middleware that answers 429 to a network whose refusals have become too many."""
-    buckets = Buckets(clock)
-    log = RefusalLog(clock)
-
-    @web.middleware
-    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPException as answer:
-            log.note(request.get(REASON, str(answer.status)))
-            if answer.status < 500 and not buckets.take(network_of(request.remote)):
-                raise web.HTTPTooManyRequests from None
-            raise
-
-    return limit
 
 
 def network_of(remote: str | None) -> str:

@@ -19,6 +19,7 @@ from bot.jobs.engine import Engine
 from bot.jobs.orders import plan
 from bot.jobs.ports import Order
 from bot.jobs.service import JobService
+from bot.limits import CALLBACK_ADDRESS_S, CALLBACK_BODIES_MAX
 from bot.providers.breaker import Breakers
 from storage import inbox, jobs, ledger
 from storage.inline import InlineDatabase
@@ -213,16 +214,22 @@ class World:
         if body is None:
             body = {"id": self.task_of(job).id, "status": "completed"}
         text = body if isinstance(body, str) else json.dumps(body)
-        new = await self.inner.transact(
-            inbox.record_callback,
-            job_id=job.id,
-            attempt=max(self.fresh(job).attempt, 1) if attempt is None else attempt,
-            digest=hashlib.sha256(text.encode()).hexdigest(),
-            body=text,
+        (verdict,) = await self.inner.transact(
+            inbox.record_callbacks,
+            arrivals=[
+                inbox.Arrival(
+                    job_id=job.id,
+                    attempt=max(self.fresh(job).attempt, 1) if attempt is None else attempt,
+                    digest=hashlib.sha256(text.encode()).hexdigest(),
+                    body=text,
+                )
+            ],
+            bodies_max=CALLBACK_BODIES_MAX,
+            over_before_us=self.clock.now_us() - int(CALLBACK_ADDRESS_S * 1_000_000),
             now_us=self.clock.now_us(),
         )
         self.engine.wake()
-        return new
+        return verdict is inbox.Verdict.NEW
 
     def task_of(self, job: Job) -> Task:
         """The provider's task for a job, by the address it was given."""

@@ -6,15 +6,16 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from storage import inbox
+from storage.inbox import Verdict
 from storage.types import Callback
 from tests.unit.storage.bank import snapshot
-from tests.unit.storage.workshop import MINUTE_US, Workshop
+from tests.unit.storage.workshop import BODIES_MAX, MINUTE_US, WEEK_US, Workshop, arrival
 
 
 def test_a_callback_is_kept_and_its_job_is_due(workshop: Workshop) -> None:
     """I-30: acted on at once, not at the next poll."""
     job = workshop.at("running", "a")
-    assert workshop.call_back(job, '{"id": "t"}')
+    assert workshop.call_back(job, '{"id": "t"}') is Verdict.NEW
     assert workshop.callbacks(job) == (
         Callback(
             id=1,
@@ -37,27 +38,129 @@ def test_a_repeated_callback_changes_nothing(workshop: Workshop) -> None:
     workshop.postpone(job, workshop.now_us + MINUTE_US)
     before = workshop.database.view(snapshot)
     workshop.now_us += 1
-    assert not workshop.call_back(job)
+    assert workshop.call_back(job) is Verdict.KNOWN
     assert workshop.database.view(snapshot) == before
 
 
 def test_another_body_or_attempt_is_another_callback(workshop: Workshop) -> None:
     """F-61: none of them is lost, in the order in which they came."""
     job, other = workshop.at("running"), workshop.at("running")
-    assert workshop.call_back(job, "b")
-    assert workshop.call_back(job, "a")
-    assert workshop.call_back(job, "a", attempt=2)
-    assert workshop.call_back(other, "a")
+    assert workshop.call_back(job, "b") is Verdict.NEW
+    assert workshop.call_back(job, "a") is Verdict.NEW
+    assert workshop.call_back(job, "a", attempt=2) is Verdict.NEW
+    assert workshop.call_back(other, "a") is Verdict.NEW
     found = [(callback.body, callback.attempt) for callback in workshop.callbacks(job)]
     assert found == [("b", 1), ("a", 1), ("a", 2)]
 
 
 def test_a_job_that_is_not_there_has_no_callbacks(workshop: Workshop) -> None:
-    """A genuine address of a database that was restored from before it."""
+    """F-117: a genuine address of a database that was restored from before it."""
     job = workshop.order()
-    assert not workshop.act(
-        inbox.record_callback, job_id=job.id + 1, attempt=1, digest="d", body="{}"
+    before = workshop.database.view(snapshot)
+    assert workshop.arrive(arrival(job.id + 1)) == (Verdict.GONE,)
+    assert workshop.database.view(snapshot) == before
+
+
+def test_each_of_a_batch_has_its_own_verdict(workshop: Workshop) -> None:
+    """Stored in one commit; what is wrong with one concerns no other."""
+    job, other = workshop.at("running", "a"), workshop.at("running", "b")
+    workshop.call_back(job, "old")
+    verdicts = workshop.arrive(
+        arrival(job.id, "new"),
+        arrival(99, "new"),
+        arrival(job.id, "old"),
+        arrival(other.id, "new"),
+        arrival(job.id, "new"),
+        arrival(job.id, "new", attempt=2),
     )
+    assert verdicts == (
+        Verdict.NEW,
+        Verdict.GONE,
+        Verdict.KNOWN,
+        Verdict.NEW,
+        Verdict.KNOWN,
+        Verdict.NEW,
+    )
+    assert [(one.body, one.attempt) for one in workshop.callbacks(job)] == [
+        ("old", 1),
+        ("new", 1),
+        ("new", 2),
+    ]
+    assert workshop.claim() == ["a", "b"]
+
+
+def test_an_address_is_answered_for_a_week_after_the_end(workshop: Workshop) -> None:
+    """S-4: late senders are told that it arrived, so that they stop; then it is unknown."""
+    job = workshop.at("delivered")
+    workshop.now_us += WEEK_US
+    assert workshop.call_back(job, "late") is Verdict.NEW
+    workshop.now_us += 1
+    assert workshop.call_back(job, "too late") is Verdict.GONE
+    assert workshop.call_back(job, "late") is Verdict.GONE
+    assert len(workshop.callbacks(job)) == 1
+
+
+def test_a_job_that_never_ends_keeps_its_address(workshop: Workshop) -> None:
+    """However old it is: what is not over may still need to hear."""
+    job = workshop.at("unknown")
+    workshop.now_us += 10 * WEEK_US
+    assert workshop.call_back(job) is Verdict.NEW
+
+
+# --- How many bodies are kept --------------------------------------------------------------------
+
+BODIES = [f"body {number}" for number in range(BODIES_MAX)]
+
+
+@pytest.mark.parametrize("status", ["running", "finished", "delivered"])
+def test_no_more_bodies_are_kept_where_none_could_say_anything(
+    workshop: Workshop, status: str
+) -> None:
+    """F-61, F-65: our own read of the task is due, or has ended it; the sender may stop."""
+    job = workshop.at(status)
+    assert workshop.arrive(*(arrival(job.id, body) for body in BODIES)) == (Verdict.NEW,) * 4
+    assert workshop.call_back(job, "one more") is Verdict.NOT_NEEDED
+    assert workshop.call_back(job, BODIES[0]) is Verdict.KNOWN
+    assert [one.body for one in workshop.callbacks(job)] == BODIES
+
+
+def test_each_attempt_and_job_has_its_own_bound(workshop: Workshop) -> None:
+    """Who floods one address does not fill another; a former attempt's task is nobody's poll."""
+    job, other = workshop.at("running"), workshop.at("running")
+    workshop.arrive(*(arrival(job.id, body) for body in BODIES))
+    verdicts = workshop.arrive(
+        arrival(job.id, "one more"),
+        arrival(other.id, "one more"),
+        *(arrival(job.id, body, attempt=2) for body in [*BODIES, "one more"]),
+    )
+    assert verdicts == (Verdict.NOT_NEEDED, *(Verdict.NEW,) * 5, Verdict.CROWDED)
+
+
+@pytest.mark.parametrize("status", ["queued", "unknown"])
+def test_where_a_body_may_matter_nothing_is_lost(workshop: Workshop, status: str) -> None:
+    """I-35: only the callback names the task: it must come again, or what was read makes room."""
+    job = workshop.at(status)
+    assert workshop.arrive(*(arrival(job.id, body) for body in [*BODIES, "one more"])) == (
+        *(Verdict.NEW,) * 4,
+        Verdict.CROWDED,
+    )
+    seen = workshop.callbacks(job)[1:3]
+    workshop.act(inbox.mark_seen, callback_ids=[one.id for one in seen])
+    assert workshop.arrive(
+        arrival(job.id, "one more"), arrival(job.id, "another"), arrival(job.id, "the last")
+    ) == (Verdict.NEW, Verdict.NEW, Verdict.CROWDED)
+    kept = [one.body for one in workshop.callbacks(job)]
+    assert kept == [BODIES[0], BODIES[3], "one more", "another"]
+
+
+def test_a_refunded_job_still_wants_to_hear(workshop: Workshop) -> None:
+    """S-6, F-63: its result may come late; once it has, nothing more can."""
+    job = workshop.at("running")
+    workshop.fail(job)
+    workshop.arrive(*(arrival(job.id, body) for body in BODIES))
+    assert workshop.call_back(job, "one more") is Verdict.CROWDED
+    assert workshop.late(job)
+    assert workshop.call_back(job, "one more") is Verdict.NOT_NEEDED
 
 
 @pytest.mark.parametrize("status", ["finished", "delivered"])
@@ -66,7 +169,7 @@ def test_a_callback_does_not_disturb_a_success(workshop: Workshop, status: str) 
     job = workshop.at(status)
     workshop.postpone(job, workshop.now_us + MINUTE_US)
     due_us = workshop.job(job).due_us
-    assert workshop.call_back(job)
+    assert workshop.call_back(job) is Verdict.NEW
     assert workshop.job(job).due_us == due_us
 
 
@@ -75,7 +178,7 @@ def test_a_callback_after_the_refund_wakes_the_job(workshop: Workshop) -> None:
     job = workshop.at("running", "a")
     workshop.fail(job)
     workshop.deliver(job)
-    assert workshop.call_back(job)
+    assert workshop.call_back(job) is Verdict.NEW
     assert workshop.claim() == ["a"]
 
 
@@ -113,6 +216,6 @@ def test_old_bodies_are_deleted_once_they_are_of_no_use(workshop: Workshop) -> N
 def test_a_body_has_a_limit_in_the_database_too(workshop: Workshop) -> None:
     """C-10: the second defence behind the web layer's 64 KiB."""
     job = workshop.at("running")
-    assert workshop.call_back(job, "x" * 65_536)
+    assert workshop.call_back(job, "x" * 65_536) is Verdict.NEW
     with pytest.raises(IntegrityError):
         workshop.call_back(job, "x" * 65_537)

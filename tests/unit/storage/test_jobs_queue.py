@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from storage import inbox, jobs
+from storage.inbox import Verdict
 from storage.types import NEVER_US, JobStatus
 from tests.unit.storage.bank import MIRA, SAM, TOM
 from tests.unit.storage.workshop import LEASE_US, MINUTE_US, Workshop
@@ -192,7 +193,7 @@ def test_a_callback_during_the_create_is_looked_at_as_soon_as_it_is_over(
     job = workshop.order("a")
     workshop.claim()
     workshop.begin(job)
-    assert workshop.call_back(job)
+    assert workshop.call_back(job) is Verdict.NEW
     assert getattr(workshop, move)(job).due_us == workshop.now_us
     assert workshop.claim() == ["a"]
 

@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, Table
 from sqlalchemy.exc import IntegrityError
 
 from storage import jobs, ledger, schema
+from storage.inbox import Verdict
 from storage.types import JobKind, JobStatus, Outcome, Sink
 from tests.unit.storage.bank import MIRA
 from tests.unit.storage.workshop import PRICE, Workshop
@@ -27,7 +28,7 @@ def busy() -> Iterator[Workshop]:
     workshop = Workshop()
     for status, number in IDS.items():
         assert workshop.at(status).id == number
-    assert workshop.call_back(workshop.at("running"))
+    assert workshop.call_back(workshop.at("running")) is Verdict.NEW
     yield workshop
     workshop.assert_sound()
     workshop.database.engine.dispose()

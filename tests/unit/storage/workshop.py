@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from storage import inbox, jobs
+from storage.inbox import Arrival, Verdict
 from storage.types import Allowance, Artifact, Callback, Cause, Job, JobKind, NewJob, Sink
 from tests.unit.storage.bank import CREDIT, DAILY, HOUR_US, MIRA, Bank
 
 PRICE = CREDIT // 2
 MINUTE_US = 60_000_000
 LEASE_US = 30_000_000
+WEEK_US = 7 * 86_400_000_000
+BODIES_MAX = 4
 
 
 def new_job(reference: str, *, user_id: int = MIRA, **changes: Any) -> NewJob:
@@ -47,6 +50,11 @@ def picture(position: int = 0, *, path: str | None = None) -> Artifact:
         source_url="https://cdn.example/fox.png",
         source_expires_us=None,
     )
+
+
+def arrival(job_id: int, body: str = "{}", *, attempt: int = 1) -> Arrival:
+    """A callback; what stands for its digest is as long as one."""
+    return Arrival(job_id=job_id, attempt=attempt, digest=f"{body:>64}", body=body)
 
 
 class Workshop(Bank):
@@ -141,15 +149,18 @@ class Workshop(Bank):
         )
         return moved
 
-    def call_back(self, job: Job, body: str = "{}", *, attempt: int = 1) -> bool:
-        stored: bool = self.act(
-            inbox.record_callback,
-            job_id=job.id,
-            attempt=attempt,
-            digest=f"{body:>64}",
-            body=body,
+    def call_back(self, job: Job, body: str = "{}", *, attempt: int = 1) -> Verdict:
+        return self.arrive(arrival(job.id, body, attempt=attempt))[0]
+
+    def arrive(self, *arrivals: Arrival) -> tuple[Verdict, ...]:
+        """They came together: one transaction."""
+        verdicts: tuple[Verdict, ...] = self.act(
+            inbox.record_callbacks,
+            arrivals=arrivals,
+            bodies_max=BODIES_MAX,
+            over_before_us=self.now_us - WEEK_US,
         )
-        return stored
+        return verdicts
 
     def callbacks(self, job: Job) -> tuple[Callback, ...]:
         return self.database.view(inbox.callbacks_of, job_id=job.id)

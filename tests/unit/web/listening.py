@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.web.callbacks import CallbackRoute, add_callback_routes
-from bot.web.server import WebServer, make_web_app
+from bot.web.server import WebServer
 from bot.web.signatures import CallbackSigner
+from bot.web.site import Site
+from storage.inbox import Arrival, Verdict
 
 SIGNER = CallbackSigner([b"a key of thirty-two bytes for us."])
 HOST = "127.0.0.1"
@@ -36,26 +38,27 @@ class StillClock:
 class Inbox:
     """Remembers as the database does: one row per job, attempt and digest."""
 
-    bodies: list[str] = field(default_factory=list)
-    rows: set[tuple[int, int, str]] = field(default_factory=set)
+    arrivals: dict[tuple[int, int, str], str] = field(default_factory=dict)
     calls: int = 0
-    woken: int = 0
     failure: Exception | None = None
+    verdict: Verdict | None = None
 
-    async def record(self, *, job_id: int, attempt: int, digest: str, body: str) -> bool:
+    async def record(self, arrival: Arrival) -> Verdict:
         self.calls += 1
         await asyncio.sleep(0)
         if self.failure is not None:
             raise self.failure
-        row = (job_id, attempt, digest)
-        if row in self.rows:
-            return False
-        self.rows.add(row)
-        self.bodies.append(body)
-        return True
+        if self.verdict is not None:
+            return self.verdict
+        row = (arrival.job_id, arrival.attempt, arrival.digest)
+        if row in self.arrivals:
+            return Verdict.KNOWN
+        self.arrivals[row] = arrival.body
+        return Verdict.NEW
 
-    def wake(self) -> None:
-        self.woken += 1
+    @property
+    def bodies(self) -> list[str]:
+        return list(self.arrivals.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +98,16 @@ async def listening(
 ) -> AsyncIterator[Listening]:
     inbox = Inbox()
     clock = StillClock()
-    app = make_web_app(clock=clock)
+    site = Site(clock)
     route = CallbackRoute(
         signer=SIGNER,
         provider="aivideo",
         record=inbox.record,
-        wake=inbox.wake,
         body_timeout_s=body_timeout_s,
     )
-    add_callback_routes(app, route)
+    add_callback_routes(site, route)
     server = WebServer(
-        app, host=HOST, port=0, idle_timeout_s=idle_timeout_s, connections_max=connections_max
+        site, host=HOST, port=0, idle_timeout_s=idle_timeout_s, connections_max=connections_max
     )
     port = await server.start()
     try:

@@ -10,7 +10,8 @@ import pytest
 
 from bot.web.connections import Connections
 from bot.web.refusals import Buckets, network_of
-from bot.web.server import WebServer, make_web_app
+from bot.web.server import WebServer
+from bot.web.site import Site
 from tests.unit.web.listening import HOST, StillClock, genuine, listening, post, status
 
 SLOW = {
@@ -136,7 +137,7 @@ async def test_who_reads_late_gets_everything() -> None:
 
 async def test_a_server_that_never_started_can_be_closed() -> None:
     """The way down must not depend on how far the way up went."""
-    await WebServer(make_web_app(), host=HOST, port=0).close()
+    await WebServer(Site(), host=HOST, port=0).close()
 
 
 MALFORMED = {

@@ -12,14 +12,15 @@ import pytest
 
 from bot.errors import SettingsInvalid
 from bot.web.health import add_health_routes
-from bot.web.server import WebServer, make_web_app
+from bot.web.server import WebServer
+from bot.web.site import Site
 
 
 @asynccontextmanager
 async def listening(ready: Callable[[], Awaitable[bool]]) -> AsyncIterator[str]:
-    app = make_web_app()
-    add_health_routes(app, ready=ready)
-    server = WebServer(app, host="127.0.0.1", port=0)
+    site = Site()
+    add_health_routes(site, ready=ready)
+    server = WebServer(site, host="127.0.0.1", port=0)
     port = await server.start()
     try:
         yield f"http://127.0.0.1:{port}"
@@ -67,7 +68,7 @@ async def test_a_taken_port_is_a_mistake_in_the_settings() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = WebServer(make_web_app(), host="127.0.0.1", port=taken.getsockname()[1])
+        server = WebServer(Site(), host="127.0.0.1", port=taken.getsockname()[1])
         with pytest.raises(SettingsInvalid) as caught:
             await server.start()
     assert caught.value.problems[0]["where"] == "WEB_PORT"
