@@ -134,6 +134,14 @@ def void(
     )
 
 
+def ended(connection: Connection, *, reference: str, now_us: int) -> Settlement:
+    """How a hold ended. Raises IllegalMove while it is open, UnknownReference."""
+    row = _get(connection, reference)
+    if row.state is HoldState.OPEN:
+        raise IllegalMove(reference=reference, state=row.state, move="look back")
+    return _as_it_ended(connection, row, now_us)
+
+
 def lose(
     connection: Connection,
     *,
@@ -324,6 +332,10 @@ def _first_outcome(
 ) -> Settlement:
     if row.state is not outcome.state:
         raise IllegalMove(reference=row.reference, state=row.state, move=outcome.kind)
+    return _as_it_ended(connection, row, now_us)
+
+
+def _as_it_ended(connection: Connection, row: _HoldRow, now_us: int) -> Settlement:
     assert row.charged_ucr is not None
     assert row.returned_ucr is not None
     assert row.loss_ucr is not None

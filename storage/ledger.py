@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from storage import wallet as wallets
 from storage.audit import audit
 from storage.books import Act, Move, record, repeated
-from storage.holds import extend, hold, lose, settle, void
+from storage.holds import ended, extend, hold, lose, settle, void
 from storage.schema import ISSUER_ID, journal
 from storage.transfers import gift, purchase
 from storage.types import ActKind, Allowance, Balance, BucketKind, HistoryLine
@@ -30,6 +30,7 @@ __all__ = [
     "StaffFacts",
     "audit",
     "balance",
+    "ended",
     "extend",
     "gift",
     "grant",

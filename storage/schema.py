@@ -14,6 +14,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, LargeBinary, Named, Table, Text, TypedColumns
 from sqlalchemy.schema import SchemaItem
 
+from storage.chat_schema import token_ratios, turns
 from storage.job_schema import artifacts, callbacks, job_events, jobs
 from storage.tables import BIG, check, index, metadata
 
@@ -35,6 +36,7 @@ __all__ = [
     "journal",
     "metadata",
     "preferences",
+    "token_ratios",
     "turns",
 ]
 
@@ -214,55 +216,6 @@ _ENTRY_RULES: tuple[SchemaItem, ...] = (
     index("entries_journal_ix", "journal_id"),
 )
 entries = Table("entries", metadata, EntryColumns, *_ENTRY_RULES, sqlite_strict=True)
-
-
-# --- Conversations -----------------------------------------------------------------------------
-
-
-class TurnColumns(TypedColumns):
-    """One question and its answer. Rows stay for ever as keys; their texts do not."""
-
-    id: Named[int] = Column(BIG, primary_key=True)
-    reference: Named[str] = Column(Text, nullable=False, unique=True)
-    channel_id: Named[int] = Column(BIG, nullable=False)
-    guild_id: Named[int | None] = Column(BIG, nullable=True)
-    author_id: Named[int] = Column(BIG, nullable=False)
-    author_name: Named[str] = Column(Text, nullable=False)
-    model: Named[str] = Column(Text, nullable=False)
-    question: Named[str] = Column(Text, nullable=False)
-    attachments: Named[str] = Column(Text, nullable=False)
-    answer: Named[str | None] = Column(Text, nullable=True)
-    tokens: Named[int | None] = Column(BIG, nullable=True)
-    state: Named[str] = Column(Text, nullable=False)
-    cause: Named[str | None] = Column(Text, nullable=True)
-    message_id: Named[int | None] = Column(BIG, nullable=True)
-    begun_us: Named[int] = Column(BIG, nullable=False)
-    ended_us: Named[int | None] = Column(BIG, nullable=True)
-    forgotten_us: Named[int | None] = Column(BIG, nullable=True)
-    cost_estimate_ucr: Named[int | None] = Column(
-        BIG, check("estimate", "cost_estimate_ucr >= 0"), nullable=True
-    )
-
-
-_TURN_RULES: tuple[SchemaItem, ...] = (
-    check(
-        "state",
-        "(state = 'pending' AND ended_us IS NULL AND answer IS NULL)"
-        " OR (state = 'finished' AND ended_us IS NOT NULL AND answer IS NOT NULL"
-        " AND tokens IS NOT NULL AND tokens >= 0)"
-        " OR (state = 'abandoned' AND ended_us IS NOT NULL AND cause IS NOT NULL"
-        " AND answer IS NULL AND question = '')",
-    ),
-    check("forgotten", "forgotten_us IS NULL OR (question = '' AND coalesce(answer, '') = '')"),
-    index(
-        "turns_history_ix",
-        "channel_id",
-        "id",
-        where="state = 'finished' AND forgotten_us IS NULL",
-    ),
-    index("turns_pending_ix", "id", where="state = 'pending'"),
-)
-turns = Table("turns", metadata, TurnColumns, *_TURN_RULES, sqlite_strict=True)
 
 
 # --- The installation --------------------------------------------------------------------------

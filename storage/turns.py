@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from storage.errors import Duplicate, IllegalMove, UnknownReference
-from storage.schema import turns
-from storage.types import Cause, NewTurn, OpenTurn, PastTurn, StoredAttachment, TurnState
+from storage.schema import holds, turns
+from storage.types import (
+    Cause,
+    NewTurn,
+    OpenTurn,
+    OwedTurn,
+    PastTurn,
+    StoredAttachment,
+    TurnState,
+)
 
 _ERASED = {"author_name": "", "question": "", "attachments": "[]"}
 
@@ -132,17 +140,104 @@ def finish(
     )
 
 
-def abandon(connection: Connection, *, reference: str, cause: Cause, now_us: int) -> None:
+def abandon(
+    connection: Connection, *, reference: str, cause: Cause, tokens: int = 0, now_us: int
+) -> None:
     """Close a pending turn that never enters the history, and erase its texts.
 
-    Raises IllegalMove when it is not pending, UnknownReference.
+    `tokens` is what its member had been shown. Raises IllegalMove when it is not pending,
+    UnknownReference.
     """
+    assert tokens >= 0
     _pending(connection, reference, move="abandon")
     connection.execute(
         update(turns)
         .where(turns.c.reference == reference, turns.c.state == TurnState.PENDING)
-        .values(state=TurnState.ABANDONED, cause=cause, ended_us=now_us, **_ERASED)
+        .values(state=TurnState.ABANDONED, cause=cause, tokens=tokens, ended_us=now_us, **_ERASED)
     )
+
+
+def mark_shown(connection: Connection, *, reference: str, now_us: int) -> None:
+    """Remember that the end of a turn needs no telling any more."""
+    connection.execute(
+        update(turns)
+        .where(turns.c.reference == reference, turns.c.ended_us.is_not(None))
+        .values(shown_us=now_us)
+    )
+
+
+def owed(connection: Connection, *, since_us: int, turns_max: int) -> tuple[OwedTurn, ...]:
+    """The turns that ended since then and whose end nobody was shown, oldest first."""
+    rows = connection.execute(
+        select(
+            turns.c.reference,
+            turns.c.channel_id,
+            turns.c.author_id,
+            turns.c.message_id,
+            turns.c.answer,
+            holds.c.charged_ucr,
+        )
+        .outerjoin(holds, holds.c.reference == turns.c.reference)
+        .where(turns.c.ended_us >= since_us, turns.c.shown_us.is_(None))
+        .order_by(turns.c.id)
+        .limit(turns_max)
+    )
+    return tuple(
+        OwedTurn(
+            reference=row.reference,
+            channel_id=row.channel_id,
+            author_id=row.author_id,
+            message_id=row.message_id,
+            answer=row.answer or None,
+            charged_ucr=row.charged_ucr or 0,
+        )
+        for row in rows
+    )
+
+
+# --- Broken streams ------------------------------------------------------------------------------
+
+_BROKEN = (Cause.STREAM_UNFINISHED, Cause.ABUSE_BRAKE)
+
+
+def broken_endings(
+    connection: Connection, *, author_id: int, since_us: int, outage_us: int, outage_members: int
+) -> int:
+    """How many uncharged answers of a member broke off since then, with some words shown.
+
+    Not counted are those around which, by `outage_us` before or after, the answers of
+    `outage_members` other members broke, too: that is the provider's doing.
+    """
+    mine, others = turns.alias("mine"), turns.alias("others")
+    around = (
+        select(func.count(others.c.author_id.distinct()))
+        .where(
+            others.c.cause.in_(_BROKEN),
+            others.c.author_id != author_id,
+            others.c.ended_us.between(mine.c.ended_us - outage_us, mine.c.ended_us + outage_us),
+        )
+        .scalar_subquery()
+    )
+    return connection.execute(
+        select(func.count()).where(
+            mine.c.cause == Cause.STREAM_UNFINISHED,
+            mine.c.author_id == author_id,
+            mine.c.ended_us >= since_us,
+            mine.c.tokens > 0,
+            around < outage_members,
+        )
+    ).scalar_one()
+
+
+def others_broken(connection: Connection, *, author_id: int, since_us: int) -> int:
+    """How many other members' answers broke off since then; each member counts once."""
+    return connection.execute(
+        select(func.count(turns.c.author_id.distinct())).where(
+            turns.c.cause.in_(_BROKEN),
+            turns.c.author_id != author_id,
+            turns.c.ended_us >= since_us,
+        )
+    ).scalar_one()
 
 
 def open_turns(connection: Connection) -> tuple[OpenTurn, ...]:

@@ -83,6 +83,8 @@ class Cause(StrEnum):
     """The result came after the credits had gone back (S-6)."""
     INTERRUPTED = "interrupted"
     """The process ended in between."""
+    ABUSE_BRAKE = "abuse_brake"
+    """The stream broke once too often today: what was shown of it is paid (S-12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,30 @@ class OpenTurn:
     author_id: int
     message_id: int | None
     cost_estimate_ucr: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedTurn:
+    """A turn whose end its member was not shown, because the process ended first.
+
+    `answer` is None when nothing of it was kept; `charged_ucr` is what was booked.
+    """
+
+    reference: str
+    channel_id: int
+    author_id: int
+    message_id: int | None
+    answer: str | None = None
+    charged_ucr: int = 0
+
+
+class TextKind(StrEnum):
+    """Texts whose tokens a provider counts differently."""
+
+    INPUT = "input"
+    SEARCHING = "searching"
+    """A prompt to which the provider adds what it finds on the web."""
+    OUTPUT = "output"
 
 
 # --- Jobs: pictures and videos -------------------------------------------------------------------

@@ -159,10 +159,10 @@ def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> N
         migrate.upgrade(connection)
         after = snapshot(connection)
         assert migrate.current(connection) == migrate.head()
-    new = {"jobs", "job_events", "artifacts", "callbacks"}
+    new = {"jobs", "job_events", "artifacts", "callbacks", "token_ratios"}
     assert set(after) - set(before) == new
     assert all(after[table] == [] for table in new)
-    before["turns"] = [(*row, None) for row in before["turns"]]
+    before["turns"] = [(*row, None, None) for row in before["turns"]]
     unchanged = set(before) - {migrate.VERSION_TABLE}
     assert {table: after[table] for table in unchanged} == {t: before[t] for t in unchanged}
     with engine.begin() as connection:
