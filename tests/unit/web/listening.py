@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot.web.callbacks import CallbackRoute, add_callback_routes
+from bot.web.callbacks import CallbackRoute, Record, add_callback_routes
 from bot.web.server import WebServer
 from bot.web.signatures import CallbackSigner
 from bot.web.site import Site
@@ -94,15 +94,20 @@ async def _until_closed(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def listening(
-    *, idle_timeout_s: float = 5.0, body_timeout_s: float = 4.0, connections_max: int = 512
+    *,
+    idle_timeout_s: float = 5.0,
+    body_timeout_s: float = 4.0,
+    connections_max: int = 512,
+    record: Record | None = None,
+    signer: CallbackSigner = SIGNER,
 ) -> AsyncIterator[Listening]:
     inbox = Inbox()
     clock = StillClock()
     site = Site(clock)
     route = CallbackRoute(
-        signer=SIGNER,
+        signer=signer,
         provider="aivideo",
-        record=inbox.record,
+        record=record or inbox.record,
         body_timeout_s=body_timeout_s,
     )
     add_callback_routes(site, route)
@@ -114,6 +119,15 @@ async def listening(
         yield Listening(port=port, inbox=inbox, clock=clock)
     finally:
         await server.close()
+
+
+JSON_LINE = "Content-Type: application/json"
+
+
+def told(body: bytes = b"{}", *, job_id: int = 1, attempt: int = 1) -> bytes:
+    """Return the bytes of a genuine callback."""
+    length = f"Content-Length: {len(body)}"
+    return post(genuine(job_id, attempt), JSON_LINE, length, body=body)
 
 
 def genuine(job_id: int = 7, attempt: int = 1) -> str:

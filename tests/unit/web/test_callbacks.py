@@ -17,7 +17,7 @@ from yarl import URL
 from bot.limits import WEB_BODY_BYTES_MAX, WEB_REFUSALS_BURST, WEB_REFUSALS_PER_S
 from storage.errors import StoreInUse, StoreUnavailable
 from storage.inbox import Verdict
-from tests.unit.web.listening import Listening, genuine, listening, post, status
+from tests.unit.web.listening import JSON_LINE, Listening, genuine, listening, post, status
 
 JSON = {"Content-Type": "application/json"}
 BODY = json.dumps({"id": "task-1", "status": "completed"}).encode()
@@ -171,10 +171,10 @@ async def test_the_largest_body_is_stored_and_one_byte_more_is_not() -> None:
     async with listening() as at:
         assert (await send(at, genuine(), body=fits))[0] == 204
         chunked = _chunk(fits) + b"0\r\n\r\n"
-        request = post(genuine(8), _JSON_LINE, "Transfer-Encoding: chunked", body=chunked)
+        request = post(genuine(8), JSON_LINE, "Transfer-Encoding: chunked", body=chunked)
         assert status(await at.raw(request)) == 204
         chunked = _chunk(fits) + _chunk(b"!") + b"0\r\n\r\n"
-        request = post(genuine(9), _JSON_LINE, "Transfer-Encoding: chunked", body=chunked)
+        request = post(genuine(9), JSON_LINE, "Transfer-Encoding: chunked", body=chunked)
         assert status(await at.raw(request)) == 413
         assert (await send(at, genuine(9), body=fits + b" "))[0] == 413
         assert at.inbox.calls == 2
@@ -183,7 +183,7 @@ async def test_the_largest_body_is_stored_and_one_byte_more_is_not() -> None:
 async def test_a_huge_length_is_refused_before_a_byte_of_it() -> None:
     """F-132: 100 MB declared, none sent; the connection ends."""
     async with listening() as at:
-        answer = await at.raw(post(genuine(), _JSON_LINE, "Content-Length: 100000000"))
+        answer = await at.raw(post(genuine(), JSON_LINE, "Content-Length: 100000000"))
         assert status(answer) == 413
         assert b"connection: close" in answer.lower()
         assert at.inbox.calls == 0
@@ -193,7 +193,7 @@ async def test_an_endless_body_is_cut() -> None:
     """F-132: chunks without an end, sent for as long as the other side takes them."""
     async with listening() as at:
         reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
-        head = post(genuine(), _JSON_LINE, "Transfer-Encoding: chunked")
+        head = post(genuine(), JSON_LINE, "Transfer-Encoding: chunked")
         writer.write(head)
         sent = 0
         try:
@@ -213,9 +213,9 @@ async def test_an_endless_body_is_cut() -> None:
 async def test_a_slow_body_is_ended() -> None:
     """F-131: half of it came, the rest never; forged ones are not waited for at all."""
     async with listening(body_timeout_s=0.2) as at:
-        half = post(genuine(), _JSON_LINE, "Content-Length: 100", body=b"{")
+        half = post(genuine(), JSON_LINE, "Content-Length: 100", body=b"{")
         assert status(await at.raw(half)) == 408
-        half = post(FORGED["short"], _JSON_LINE, "Content-Length: 100", body=b"{")
+        half = post(FORGED["short"], JSON_LINE, "Content-Length: 100", body=b"{")
         assert status(await at.raw(half)) == 404
         assert at.inbox.calls == 0
 
@@ -223,10 +223,10 @@ async def test_a_slow_body_is_ended() -> None:
 async def test_a_body_that_is_cut_off_is_not_stored() -> None:
     """The sender went away, or broke the framing: it will come again."""
     async with listening() as at:
-        broken = post(genuine(), _JSON_LINE, "Transfer-Encoding: chunked", body=b"zz\r\n")
+        broken = post(genuine(), JSON_LINE, "Transfer-Encoding: chunked", body=b"zz\r\n")
         assert status(await at.raw(broken)) == 400
         reader, writer = await asyncio.open_connection("127.0.0.1", at.port)
-        writer.write(post(genuine(), _JSON_LINE, "Content-Length: 100", body=b"{"))
+        writer.write(post(genuine(), JSON_LINE, "Content-Length: 100", body=b"{"))
         writer.write_eof()
         assert await reader.read() == b""
         writer.close()
@@ -282,17 +282,14 @@ async def test_nothing_of_a_callback_is_logged(
         await send(at, genuine(), body=body)
         at.inbox.failure = RuntimeError("a bug of ours")
         assert (await send(at, genuine(), body=body))[0] == 500
-        await at.raw(post(genuine(), _JSON_LINE, "Content-Length: 900", body=body))
-        await at.raw(post(genuine() + "\0canary-path", _JSON_LINE))
+        await at.raw(post(genuine(), JSON_LINE, "Content-Length: 900", body=body))
+        await at.raw(post(genuine() + "\0canary-path", JSON_LINE))
     printed = capsys.readouterr()
     text = caplog.text + printed.out + printed.err
     assert "a bug of ours" in text
     assert "not_stored" in text or "content_type" in text
     assert "canary" not in text
     assert genuine().rpartition("/")[2] not in text
-
-
-_JSON_LINE = "Content-Type: application/json"
 
 
 def _chunk(data: bytes) -> bytes:
