@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -16,6 +17,7 @@ from bot.catalogue.catalogue import Catalogue
 from bot.clock import Clock, SystemClock
 from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
+from bot.discordio.owner import tell_owner
 from bot.discordio.services import StoredCommandMemory
 from bot.jobs.engine import Engine
 from bot.limits import (
@@ -90,6 +92,8 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         engine = assembly.engine(delivery=client.delivery, signer=signer)
         await engine.start()
         stack.push_async_callback(engine.close)
+        watch = asyncio.create_task(assembly.account_watch(partial(tell_owner, client)).run())
+        stack.push_async_callback(_ended, watch)
         guard = StartGuard(store, clock)
         if not await _stopped_within(stop, await guard.next_delay_s()):
             await _serve(
@@ -176,6 +180,11 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _stopped_within(stop: asyncio.Event, delay_s: float) -> bool:

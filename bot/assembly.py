@@ -10,6 +10,7 @@ import aiohttp
 from bot.catalogue.catalogue import Catalogue
 from bot.chat.service import ChatService
 from bot.clock import Clock
+from bot.credits.account import AccountWatch, Alert
 from bot.credits.service import CreditsService
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.services import Services
@@ -154,6 +155,19 @@ class Assembly:
         engine = Engine(bench)
         self._bell.listen(engine.wake)
         return engine
+
+    def account_watch(self, alert: Alert) -> AccountWatch:
+        """Whoever looks after the operator's account at AI Video API."""
+        ground = self._ground
+        return AccountWatch(
+            provider=AIVIDEO,
+            ask_balance=self._chat_providers.balance,
+            breakers=self._breakers,
+            database=ground.store,
+            catalogue=ground.catalogue,
+            clock=ground.clock,
+            alert=alert,
+        )
 
     def _hosts(self) -> list[ProviderHttp]:
         """AI Video API first; the other one where the operator has it."""

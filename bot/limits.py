@@ -196,6 +196,17 @@ SPEND_PAUSE_S = 900.0
 """F-37: only the operator helps, and only a paid request can tell that they did."""
 TRIAL_S_MAX = 300.0
 """How long the one job that tries a provider keeps the others waiting, should nobody tell of it."""
+ACCOUNT_LOOK_S = 5.0
+"""How soon the operator hears of a pause."""
+ACCOUNT_PROBE_S = 60.0
+"""F-32: between two reads of an account that was empty or closed."""
+ALERT_INTERVAL_S = 3_600.0
+"""F-31: between two messages to the operator about the same thing."""
+RECONCILE_S = 86_400.0
+"""F-69: between two comparisons of our books with the provider's account."""
+DRIFT_CREDITS = 1
+DRIFT_SHARE_PPM = 10_000
+"""Section 5 point 7: a larger difference than both, one in a hundred, is an alarm."""
 
 # --- Our own HTTP listener (reliability.md 3.5) ---------------------------------------------------
 WEB_BODY_BYTES_MAX = 64 * 1024
