@@ -18,8 +18,9 @@ from bot.jobs.bell import Bell
 from bot.jobs.bench import Bench, CallbackUrl, PollGate
 from bot.jobs.cards import Cards
 from bot.jobs.engine import Engine
-from bot.jobs.ports import Delivery
+from bot.jobs.ports import Delivery, Messages
 from bot.jobs.service import JobService
+from bot.jobs.sinks import Sinks
 from bot.providers.base import ImageFile
 from bot.providers.breaker import Breakers
 from bot.providers.http import ProviderHttp
@@ -98,11 +99,16 @@ class Assembly:
                 cards=self._cards,
                 wake=self._bell.ring,
             ),
+            sinks=self._sinks,
             catalogue=ground.catalogue,
             pacer=ChannelPacer(ground.clock),
             clock=ground.clock,
             demo=ground.settings.is_demo,
         )
+
+    def _sinks(self, messages: Messages) -> Sinks:
+        """How cards come into a client's messages."""
+        return Sinks(messages=messages, database=self._ground.store, clock=self._ground.clock)
 
     async def signer(self) -> CallbackSigner:
         """Signs with `CALLBACK_SECRET`, or with what was made at the first start."""

@@ -19,6 +19,8 @@ AUTOCOMPLETE_CHOICE_CHARS_MAX = 100
 """Discord's limit for the name of a choice."""
 NONCE_CHARS_MAX = 25
 """Discord's limit; a deterministic nonce makes a repeated create harmless (S-7)."""
+NONCE_WINDOW_S = 120.0
+"""S-7: Discord remembers a nonce for "a few minutes"; later the channel's history is asked."""
 ACKNOWLEDGE_DELAY_S = 0.6
 """Commands are acknowledged within a second; until then a refusal can still be private."""
 FINAL_ATTEMPTS_MAX = 6

@@ -16,6 +16,7 @@ from sqlalchemy.schema import SchemaItem
 
 from storage.chat_schema import token_ratios, turns
 from storage.job_schema import artifacts, callbacks, job_events, jobs
+from storage.outbox_schema import outbox
 from storage.tables import BIG, check, index, metadata
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "jobs",
     "journal",
     "metadata",
+    "outbox",
     "preferences",
     "token_ratios",
     "turns",

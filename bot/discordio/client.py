@@ -22,7 +22,6 @@ from bot.discordio.people import missing_permission, reply_options
 from bot.discordio.registration import shapes
 from bot.discordio.services import CommandMemory, Services
 from bot.errors import DiscordRefused, DiscordUnreachable
-from bot.jobs.sinks import Sinks
 from bot.limits import (
     IDENTIFIES_RESERVED,
     LOGIN_ATTEMPTS_MAX,
@@ -91,7 +90,7 @@ class AtelierBot(commands.Bot):
         self.messages = DiscordMessages(
             self, cards=job_cards, pacer=services.pacer, clock=services.clock
         )
-        self.delivery = Sinks(messages=self.messages, clock=services.clock)
+        self.delivery = services.sinks(self.messages)
         self.job_desk = JobDesk(services, cards=job_cards, delivery=self.delivery)
 
     # --- Start ------------------------------------------------------------------------------

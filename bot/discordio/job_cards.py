@@ -17,6 +17,7 @@ from bot.text.jobs import (
     BUTTON_LABELS,
     MOVED_HERE,
     READY_PING,
+    SENT_AGAIN,
     JobAction,
     JobFacts,
     confirm_card,
@@ -46,13 +47,15 @@ class Beside:
     """What a card carries beside its words.
 
     `files` are the names of the attachments that go along, `notes` lines about those that do not.
-    `ping` mentions the owner; `moved_from` is the channel where the card could not stand.
+    `ping` mentions the owner; `moved_from` is the channel where the card could not stand;
+    `is_marked` says that the message may be there twice.
     """
 
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     ping: bool = False
     moved_from: int | None = None
+    is_marked: bool = False
 
 
 NOTHING_BESIDE = Beside()
@@ -178,6 +181,8 @@ def _around(job: Job, beside: Beside) -> list[str]:
         lines.append(READY_PING.format(user_id=job.user_id))
     if beside.moved_from is not None:
         lines.append(MOVED_HERE.format(channel_id=beside.moved_from))
+    if beside.is_marked:
+        lines.append(SENT_AGAIN)
     return lines
 
 

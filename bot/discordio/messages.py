@@ -19,7 +19,7 @@ from bot.discordio.faults import DISCORD_ERRORS
 from bot.discordio.job_cards import Beside, JobCards
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.parcels import Parcel, packed
-from bot.discordio.posted import find_posted
+from bot.discordio.posted import find_posted, is_readable
 from bot.discordio.troubles import as_trouble
 from bot.jobs.ports import MessageTrouble, Showing, Shown, Trouble
 from storage.types import Job
@@ -99,11 +99,13 @@ class DiscordMessages:
         return _shown(showing, parcel, message.id)
 
     async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
-        """Look through the channel's newest messages."""
+        """Look through what was said in the channel since."""
+        channel = self._channel(job, channel_id)
         with self._translated():
-            return await find_posted(
-                self._channel(job, channel_id), job, self._client, after_us=after_us
-            )
+            found = await find_posted(channel, job, self._client, after_us=after_us)
+            if found is None and not await is_readable(channel):
+                raise MessageTrouble(Trouble.CLOSED)
+        return found
 
     async def open_dm(self, user_id: int) -> int:
         """Discord gives the same channel each time."""
@@ -157,6 +159,7 @@ def _beside(showing: Showing, parcel: Parcel | None = None) -> Beside:
         notes=tuple(parcel.notes),
         ping=showing.ping,
         moved_from=showing.moved_from,
+        is_marked=showing.is_marked,
     )
 
 

@@ -26,6 +26,13 @@ async def find_posted(
     return found
 
 
+async def is_readable(channel: discord.PartialMessageable) -> bool:
+    """Whether old messages are told; without that right Discord says that there are none."""
+    async for _message in channel.history(limit=1):
+        return True
+    return False
+
+
 def _shows(components: Iterable[Any], job: Job) -> bool:
     """Whether the small print or a button names the job; a prompt can be neither."""
     small_print = re.compile(rf"^-# .*\bjob {job.short_id}\b", re.MULTILINE)

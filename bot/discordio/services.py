@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +11,9 @@ from bot.chat.service import ChatService
 from bot.clock import Clock
 from bot.credits.service import CreditsService
 from bot.discordio.pacing import ChannelPacer
+from bot.jobs.ports import Messages
 from bot.jobs.service import JobService
+from bot.jobs.sinks import Sinks
 from storage import preferences
 from storage.database import Store
 
@@ -51,12 +54,14 @@ class StoredCommandMemory:
 class Services:
     """Everything a cog may be given; `setup(bot)` passes each only what it needs.
 
-    `demo` marks every answer when a simulated provider stands behind a real Discord.
+    `sinks` makes the way of cards into the messages of a client. `demo` marks every answer when a
+    simulated provider stands behind a real Discord.
     """
 
     chat: ChatService
     credits: CreditsService
     jobs: JobService
+    sinks: Callable[[Messages], Sinks]
     catalogue: Catalogue
     pacer: ChannelPacer
     clock: Clock

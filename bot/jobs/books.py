@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bot.jobs.ports import Delivered
-from storage import inbox, jobs
+from storage import inbox, jobs, outbox
 from storage.database import Connection
 from storage.errors import Duplicate
 from storage.types import Allowance, Artifact, Callback, Job, JobStatus, NewJob
@@ -141,6 +141,7 @@ def record_outcome(
     )
     if job is None:
         return None
+    outbox.close(connection, job_id=job_id, cause=f"delivered by {delivered.sink}")
     names = jobs.drop_files_of(connection, job_id=job_id) if delivered.is_uploaded else ()
     return Recorded(job=job, unneeded=names)
 

@@ -9,7 +9,7 @@ from bot.jobs.books import record_outcome
 from bot.jobs.machine import after_postponed
 from bot.jobs.ports import Delivered, DeliveryPostponed
 from storage import jobs
-from storage.types import Job, Sink
+from storage.types import Job, JobStatus, Sink
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +45,8 @@ class Deliverer:
     async def _try(self, job: Job) -> Delivered | None:
         bench = self._bench
         card = await bench.cards.of(job)
+        if card.job.status is not JobStatus.FINISHED:  # a stale timer (S-7): it was done meanwhile
+            return None
         try:
             return await bench.delivery.deliver(card)
         except DeliveryPostponed as postponed:

@@ -172,13 +172,15 @@ class Showing:
     """What one message shall show: a card and, once there is an outcome, its files or links.
 
     `takes_files` is off where Discord refused the files. `ping` mentions the owner; on a create
-    it notifies. `moved_from` is the channel where the card could not stand.
+    it notifies. `moved_from` is the channel where the card could not stand. `is_marked` says that
+    it may be there twice, because nobody could look after a restart (S-7).
     """
 
     card: Card
     takes_files: bool = True
     ping: bool = False
     moved_from: int | None = None
+    is_marked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,6 @@ sink, troubles that pass are the engine's to try again.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,19 +27,19 @@ from bot.jobs.ports import (
     Shown,
     Trouble,
 )
+from bot.jobs.posting import Poster
 from bot.limits import (
     CLOSED_CHANNEL_S,
     CLOSED_CHANNELS_MAX,
     DELIVERY_RETRY_S,
     DELIVERY_TIMEOUT_S,
-    NONCE_CHARS_MAX,
     SHOW_TIMEOUT_S,
     SHOWN_CARDS_MAX,
 )
+from storage.database import Store
+from storage.errors import StorageError
+from storage.outbox import Purpose
 from storage.types import Job, Sink
-
-_NONCE_KEY = b"atelier outbox v1"
-"""Keeps these nonces apart from those of answers; a reference is unique by itself."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +63,7 @@ class _Attempt:
     takes_files: bool = True
     is_gone: bool = False
     is_blocked: bool = False
+    begun: frozenset[Purpose] = frozenset()
 
     @property
     def job(self) -> Job:
@@ -83,8 +82,9 @@ _Road = Callable[[_Attempt], Awaitable[Delivered | None]]
 class Sinks:
     """`bot.jobs.ports.Delivery` over `Messages`."""
 
-    def __init__(self, *, messages: Messages, clock: Clock) -> None:
+    def __init__(self, *, messages: Messages, database: Store, clock: Clock) -> None:
         self._messages = messages
+        self._poster = Poster(messages=messages, database=database, clock=clock)
         self._clock = clock
         self._memories: OrderedDict[int, _Memory] = OrderedDict()
         self._closed_until_s: OrderedDict[int, float] = OrderedDict()
@@ -145,13 +145,15 @@ class Sinks:
             await self._messages.edit_by_token(showing, message_id=message_id)
 
     async def _posted_card(self, showing: Showing) -> int:
+        """The card of an order whose interaction is over, and which has none that we know of."""
         job = showing.card.job
-        found = await self._found(job, job.channel_id)
-        if found is not None:
-            return found
-        shown = await self._messages.create(
-            showing, channel_id=job.channel_id, nonce=nonce_for(job.reference, "status")
-        )
+        known = await self._poster.card_of(job)
+        if known is not None:
+            await self._messages.edit(showing, channel_id=job.channel_id, message_id=known)
+            return known
+        shown = await self._poster.post(showing, purpose=Purpose.STATUS, channel_id=job.channel_id)
+        if shown is None:
+            raise MessageTrouble(Trouble.GONE)
         return shown.message_id
 
     # --- Outcome ------------------------------------------------------------------------------
@@ -164,8 +166,9 @@ class Sinks:
             raise DeliveryPostponed(retry_after_s=DELIVERY_RETRY_S)
         try:
             async with asyncio.timeout(DELIVERY_TIMEOUT_S), memory.lock:
-                delivered = await self._first_sink(_Attempt(card=card))
-        except TimeoutError as error:
+                begun = await self._poster.begun(job)
+                delivered = await self._first_sink(_Attempt(card=card, begun=begun))
+        except (TimeoutError, StorageError) as error:
             raise DeliveryPostponed(retry_after_s=DELIVERY_RETRY_S) from error
         except DeliveryPostponed:
             raise
@@ -176,7 +179,12 @@ class Sinks:
         return delivered
 
     async def _first_sink(self, attempt: _Attempt) -> Delivered:
-        roads = (self._by_card, self._by_token, self._by_message, self._by_dm)
+        """In order; but a message that may be there already is finished first (I-23)."""
+        roads: list[_Road] = [self._by_card, self._by_token, self._by_message, self._by_dm]
+        if Purpose.DM in attempt.begun:
+            roads.insert(0, self._by_dm)
+        if Purpose.RESULT in attempt.begun:
+            roads.insert(0, self._by_message)
         for road in roads:
             delivered = await self._tried(road, attempt)
             if delivered is not None:
@@ -206,10 +214,12 @@ class Sinks:
 
     async def _by_card(self, attempt: _Attempt) -> Delivered | None:
         job = attempt.job
-        message_id = job.card_message_id or self._memory(job.id).message_id
-        if message_id is None or self._is_closed(job.channel_id):
+        if self._is_closed(job.channel_id):
             return None
         try:
+            message_id = await self._card_id(job)
+            if message_id is None:
+                return None
             shown = await self._messages.edit(
                 attempt.showing(), channel_id=job.channel_id, message_id=message_id
             )
@@ -218,6 +228,14 @@ class Sinks:
             attempt.is_gone = trouble.trouble is Trouble.GONE
             raise
         return _delivered(Sink.CARD, shown)
+
+    async def _card_id(self, job: Job) -> int | None:
+        """The card's message. While the token lives it needs no search: the token knows it."""
+        memory = self._memory(job.id)
+        known = job.card_message_id or memory.message_id
+        if known is None and not self._token_lives(job):
+            known = memory.message_id = await self._poster.card_of(job)
+        return known
 
     async def _by_token(self, attempt: _Attempt) -> Delivered | None:
         job = attempt.job
@@ -228,16 +246,10 @@ class Sinks:
         return _delivered(Sink.TOKEN, shown)
 
     async def _by_message(self, attempt: _Attempt) -> Delivered | None:
-        job = attempt.job
-        if attempt.is_blocked or self._is_closed(job.channel_id):
+        if attempt.is_blocked:
             return None
         showing = attempt.showing(ping=True)
-        try:
-            shown = await self._posted(showing, job.channel_id, purpose="result")
-        except MessageTrouble as trouble:
-            self._note(job.channel_id, trouble)
-            raise
-        return _delivered(Sink.MESSAGE, shown)
+        return await self._by_post(attempt, showing, attempt.job.channel_id, Purpose.RESULT)
 
     async def _by_dm(self, attempt: _Attempt) -> Delivered | None:
         job = attempt.job
@@ -245,34 +257,22 @@ class Sinks:
         if channel_id == job.channel_id:
             return None
         showing = attempt.showing(moved_from=job.channel_id)
-        return _delivered(Sink.DM, await self._posted(showing, channel_id, purpose="dm"))
+        return await self._by_post(attempt, showing, channel_id, Purpose.DM)
 
-    async def _posted(self, showing: Showing, channel_id: int, *, purpose: str) -> Shown | None:
-        """Post the outcome once; None when it was posted and deleted meanwhile (F-91).
-
-        Outside the few minutes of the nonce the channel's history says what was posted (F-87).
-        """
-        job = showing.card.job
-        found = await self._found(job, channel_id)
-        if found is not None:
-            return await self._messages.edit(showing, channel_id=channel_id, message_id=found)
-        try:
-            return await self._messages.create(
-                showing, channel_id=channel_id, nonce=nonce_for(job.reference, purpose)
-            )
-        except MessageTrouble as trouble:
-            if trouble.trouble is not Trouble.GONE:
-                raise
+    async def _by_post(
+        self, attempt: _Attempt, showing: Showing, channel_id: int, purpose: Purpose
+    ) -> Delivered | None:
+        """A message that was there for sure and was deleted is not posted once more (F-90)."""
+        if self._is_closed(channel_id) and purpose not in attempt.begun:
             return None
-
-    async def _found(self, job: Job, channel_id: int) -> int | None:
-        """What was posted about this job; a history that may not be read is no obstacle."""
         try:
-            return await self._messages.find(job, channel_id=channel_id, after_us=job.created_us)
+            shown = await self._poster.post(showing, purpose=purpose, channel_id=channel_id)
         except MessageTrouble as trouble:
-            if trouble.trouble is Trouble.PASSES:
-                raise
-            return None
+            self._note(channel_id, trouble)
+            if trouble.trouble is Trouble.GONE:
+                return Delivered(sink=Sink.LIST)
+            raise
+        return _delivered(Sink.MESSAGE if purpose is Purpose.RESULT else Sink.DM, shown)
 
     # --- Parts --------------------------------------------------------------------------------
 
@@ -308,9 +308,3 @@ def _delivered(sink: Sink, shown: Shown | None) -> Delivered:
     if shown.waits:
         return Delivered(sink=Sink.LIST, message_id=shown.message_id)
     return Delivered(sink=sink, message_id=shown.message_id, is_uploaded=shown.is_uploaded)
-
-
-def nonce_for(reference: str, purpose: str) -> str:
-    """The same for the same message of the same job, also after a restart (S-7)."""
-    mac = hmac.digest(_NONCE_KEY, f"{reference}/{purpose}".encode(), "sha256")
-    return base64.b32encode(mac).decode().lower()[: NONCE_CHARS_MAX - 1]

@@ -212,6 +212,8 @@ FILE_GONE = "The file is no longer here."
 IN_DIRECT_MESSAGES = "It was sent as a direct message."
 READY_PING = "<@{user_id}>, here it is."
 MOVED_HERE = "I could not post it in <#{channel_id}>."
+SENT_AGAIN = "(sent again after a restart)"
+"""reliability.md S-7: where nobody could look whether it was there already."""
 
 
 def posted_line(url: str) -> str:

@@ -17,7 +17,7 @@ CHANNEL = rf"/channels/{GENERAL_ID}/messages"
 EDIT = rf"{CHANNEL}/\d+$"
 CREATE = rf"{CHANNEL}$"
 MEBIBYTE = 1_048_576
-SEND_MESSAGES, VIEW_CHANNEL = 1 << 11, 1 << 10
+SEND_MESSAGES, VIEW_CHANNEL, READ_MESSAGE_HISTORY = 1 << 11, 1 << 10, 1 << 16
 
 
 def without_token(job: Job) -> Job:

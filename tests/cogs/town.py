@@ -21,6 +21,8 @@ from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.services import Services, StoredCommandMemory
+from bot.jobs.ports import Messages
+from bot.jobs.sinks import Sinks
 from bot.providers.base import (
     ChatAnswer,
     ChatEvent,
@@ -322,11 +324,16 @@ class Inhabited:
                 clock=clock,
             ),
             jobs=self.foreman.service(),
+            sinks=self.sinks,
             catalogue=self.catalogue,
             pacer=ChannelPacer(clock),
             clock=clock,
             demo=self._demo,
         )
+
+    def sinks(self, messages: Messages) -> Sinks:
+        """A new process's way of cards into a client's messages."""
+        return Sinks(messages=messages, database=self.database, clock=self.clock)
 
     def client(self, *, message_content: bool = False) -> AtelierBot:
         """A client of its own, on the same books."""

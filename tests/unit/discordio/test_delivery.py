@@ -6,15 +6,17 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Connection, update
 
 from bot.jobs.ports import DeliveryPostponed
-from bot.jobs.sinks import Sinks
-from sandbox.discord.seed import GENERAL_ID, MIRA_ID
-from storage.types import Sink
+from sandbox.discord.seed import BOT_ID, GENERAL_ID, MIRA_ID
+from storage.schema import outbox
+from storage.types import Job, Sink
 from tests.cogs.mishaps import (
     CHANNEL,
     CREATE,
     EDIT,
+    READ_MESSAGE_HISTORY,
     close_channel,
     paths,
     refused,
@@ -102,7 +104,7 @@ async def test_where_the_bot_may_not_edit_the_token_does(studio: Studio) -> None
 async def test_a_card_that_was_never_recorded_is_found_through_the_token(studio: Studio) -> None:
     """A crash between the acceptance and the card."""
     job = studio.foreman.succeed(await studio.order())
-    fresh = Sinks(messages=studio.town.bot.messages, clock=studio.inhabited.clock)
+    fresh = studio.inhabited.sinks(studio.town.bot.messages)
     facts = await studio.foreman.card(job)
 
     delivered = await fresh.deliver(replace(facts, job=replace(job, card_message_id=None)))
@@ -110,6 +112,27 @@ async def test_a_card_that_was_never_recorded_is_found_through_the_token(studio:
     (shown,) = await studio.town.from_bot()
     assert delivered.sink is Sink.TOKEN
     assert delivered.message_id == int(shown["id"])
+
+
+async def posted_without_an_answer(studio: Studio) -> Job:
+    """A finished job whose card is gone, and whose new message was made unheard."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    job = studio.foreman.succeed(job)
+    await studio.town.fault(method="POST", path_regex=CREATE, drop=True, after_effect=True)
+    with pytest.raises(DeliveryPostponed):
+        await studio.foreman.deliver(studio.delivery, job)
+    return job
+
+
+def age(studio: Studio, job: Job) -> None:
+    """Let the nonce of the job's message be as old as after a long restart."""
+
+    def body(connection: Connection) -> None:
+        earlier = {"first_sent_us": outbox.c.first_sent_us - 130_000_000}
+        connection.execute(update(outbox).where(outbox.c.job_id == job.id).values(earlier))
+
+    studio.inhabited.database.run(body)
 
 
 # --- The third: a new message --------------------------------------------------------------------
@@ -148,17 +171,16 @@ async def test_an_answer_that_got_lost_makes_no_second_message(studio: Studio) -
 
 async def test_outside_the_nonce_window_the_history_says_what_was_posted(studio: Studio) -> None:
     """F-87: Discord remembers a nonce for minutes only."""
-    job = await studio.order()
-    await remove(studio, studio.foreman.fresh(job).card_message_id)
-    job = studio.foreman.succeed(job)
-    facts = await studio.foreman.card(job)
-    first = await studio.delivery.deliver(facts)
+    job = await posted_without_an_answer(studio)
     studio.town.sandbox.core.nonces._made.clear()
+    age(studio, job)
 
-    second = await studio.delivery.deliver(facts)
+    delivered = await studio.foreman.deliver(studio.delivery, job)
 
-    assert second.message_id == first.message_id
-    assert len(await studio.town.from_bot()) == 1
+    (shown,) = await studio.town.from_bot()
+    assert (delivered.sink, delivered.message_id) == (Sink.MESSAGE, int(shown["id"]))
+    assert shown["notified"] == [str(MIRA_ID)]
+    assert len(await paths(studio, "POST", CHANNEL)) == 1
 
 
 async def test_a_prompt_that_names_another_job_is_not_mistaken_for_it(studio: Studio) -> None:
@@ -175,6 +197,17 @@ async def test_a_prompt_that_names_another_job_is_not_mistaken_for_it(studio: St
 
 async def test_posted_and_deleted_counts_as_delivered(studio: Studio) -> None:
     """F-91: 10008 on a create says that its twin was there and is gone."""
+    job = await posted_without_an_answer(studio)
+    await remove(studio, (await studio.town.from_bot())[0]["id"])
+
+    delivered = await studio.foreman.deliver(studio.delivery, job)
+
+    assert (delivered.sink, delivered.message_id) == (Sink.MESSAGE, None)
+    assert await studio.town.from_bot() == []
+
+
+async def test_deleted_again_it_waits_in_the_list(studio: Studio) -> None:
+    """F-90: whoever deletes it twice does not want it there."""
     job = await studio.order()
     await remove(studio, studio.foreman.fresh(job).card_message_id)
     facts = await studio.foreman.card(studio.foreman.succeed(job))
@@ -183,8 +216,7 @@ async def test_posted_and_deleted_counts_as_delivered(studio: Studio) -> None:
 
     second = await studio.delivery.deliver(facts)
 
-    assert second.sink is Sink.MESSAGE
-    assert second.message_id is None
+    assert second.sink is Sink.LIST
     assert await studio.town.from_bot() == []
 
 
@@ -200,40 +232,49 @@ async def test_a_channel_that_takes_no_new_messages_is_left_for_the_dm(studio: S
 
 
 async def test_a_history_that_may_not_be_read_is_no_obstacle(studio: Studio) -> None:
-    """S-7: created again, and the nonce still helps for minutes."""
-    job = await studio.order()
-    await remove(studio, studio.foreman.fresh(job).card_message_id)
-    await refused(studio, "GET", CREATE, 403, 50001)
+    """S-7: posted again, saying so, and without a second ping (I-28)."""
+    job = await posted_without_an_answer(studio)
+    body = {"target_id": str(BOT_ID), "allow": "0", "deny": str(READ_MESSAGE_HISTORY)}
+    await studio.town.call("PUT", f"channels/{GENERAL_ID}/overwrites", body)
+    studio.town.sandbox.core.nonces._made.clear()
+    age(studio, job)
 
-    delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(job))
+    delivered = await studio.foreman.deliver(studio.delivery, job)
 
-    assert delivered.sink is Sink.MESSAGE
+    first, second = await studio.town.from_bot()
+    assert delivered.message_id == int(second["id"])
+    assert "(sent again after a restart)" in words(second)
+    assert (first["notified"], second["notified"]) == ([str(MIRA_ID)], [])
 
 
 async def test_a_history_that_does_not_come_is_waited_for(studio: Studio) -> None:
     """Nobody knows then whether it was posted."""
-    job = await studio.order()
-    await remove(studio, studio.foreman.fresh(job).card_message_id)
-    job = studio.foreman.succeed(job)
+    job = await posted_without_an_answer(studio)
+    age(studio, job)
     await studio.town.fault(method="GET", path_regex=CREATE, status=503)
 
     with pytest.raises(DeliveryPostponed):
         await studio.foreman.deliver(studio.delivery, job)
 
+    assert len(await studio.town.from_bot()) == 1
 
-async def test_only_messages_since_the_order_are_looked_through(studio: Studio) -> None:
-    """Older ones cannot show the job."""
-    await studio.town.say("tom", "long ago")
-    old = studio.town.sandbox.world.visible_messages(GENERAL_ID)[0]
-    old.created_ms -= 3_600_000
-    studio.town.sandbox.world.channels[GENERAL_ID].messages = {old.id - (3_600_000 << 22): old}
-    old.id -= 3_600_000 << 22
+
+async def test_an_empty_history_is_believed_where_it_may_be_read(studio: Studio) -> None:
+    """F-87: the create never arrived, so there is a new one, without a mark."""
     job = await studio.order()
+    await studio.town.say("mira", "where is it?")
     await remove(studio, studio.foreman.fresh(job).card_message_id)
+    job = studio.foreman.succeed(job)
+    await studio.town.fault(method="POST", path_regex=CREATE, drop=True)
+    with pytest.raises(DeliveryPostponed):
+        await studio.foreman.deliver(studio.delivery, job)
+    age(studio, job)
 
-    delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(job))
+    delivered = await studio.foreman.deliver(studio.delivery, job)
 
-    assert delivered.sink is Sink.MESSAGE
+    (shown,) = await studio.town.from_bot()
+    assert delivered.message_id == int(shown["id"])
+    assert "sent again" not in words(shown)
 
 
 # --- The fourth and the last: a DM, the list -----------------------------------------------------

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from bot.jobs.sinks import Sinks
 from storage.types import JobStatus
 from tests.cogs.mishaps import (
     CHANNEL,
@@ -99,7 +98,7 @@ async def test_without_a_card_and_without_a_token_progress_gets_a_message(studio
     await remove(studio, studio.foreman.fresh(job).card_message_id)
     lost = without_token(replace(job, card_message_id=None))
     facts = replace(await studio.foreman.card(job), job=lost)
-    delivery = Sinks(messages=studio.town.bot.messages, clock=studio.inhabited.clock)
+    delivery = studio.inhabited.sinks(studio.town.bot.messages)
 
     message_id = await delivery.show(facts)
 

@@ -46,8 +46,11 @@ class Message:
 class Channel:
     """What the bot may do in a channel, and whether files are taken there."""
 
+    is_open: bool = True
+    """Otherwise nothing can be done there, not even an edit."""
     is_writable: bool = True
-    is_readable: bool = True
+    has_history: bool = True
+    """Otherwise what was said before is not told."""
     file_bytes_max: int = 10 * 1024 * 1024
     has_filter: bool = False
     """AutoMod takes whatever the bot writes."""
@@ -107,7 +110,7 @@ class FakeMessages:
 
     def digest(self, showing: Showing) -> str:
         job = showing.card.job
-        return f"{job.status} {job.outcome} {job.progress} {showing.card.place} {showing.ping}"
+        return f"{job.status} {job.outcome} {job.progress} {showing.card.place}"
 
     async def edit(self, showing: Showing, *, channel_id: int, message_id: int) -> Shown:
         with await self._request("edit", channel_id):
@@ -150,7 +153,8 @@ class FakeMessages:
 
     async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
         with await self._request("find", channel_id):
-            if not self.channels[channel_id].is_readable:
+            channel = self.channels[channel_id]
+            if not channel.has_history or not channel.is_open:
                 raise MessageTrouble(Trouble.CLOSED)
             found = [
                 message.id
@@ -208,7 +212,7 @@ class FakeMessages:
     def _check_rights(self, channel_id: int, *, needs_write: bool) -> None:
         channel = self.channels[channel_id]
         is_closed_dm = channel_id - DM_BASE in self.closed_dms
-        if is_closed_dm or not channel.is_readable or (needs_write and not channel.is_writable):
+        if is_closed_dm or not channel.is_open or (needs_write and not channel.is_writable):
             raise MessageTrouble(Trouble.CLOSED)
 
     def _check_words(self, showing: Showing, channel_id: int) -> None:

@@ -8,6 +8,7 @@ from storage import jobs
 from storage.inline import InlineDatabase
 from storage.types import Allowance, Artifact, Cause, Job, JobKind, NewJob
 from tests.unit.jobs.fake_messages import FakeMessages
+from tests.unit.jobs.fakes import Fuse, FusedStore
 from tests.unit.jobs.virtual import LoopClock
 
 MIRA = 101
@@ -24,13 +25,14 @@ class Scene:
     def __init__(self) -> None:
         self.clock = LoopClock()
         self.inner = InlineDatabase()
+        self.database = FusedStore(self.inner, Fuse())
         self.messages = FakeMessages(clock=self.clock)
         self.sinks = self.started()
         self._orders = 0
 
     def started(self) -> Sinks:
         """A new process: it remembers nothing but what is written down."""
-        self.sinks = Sinks(messages=self.messages, clock=self.clock)
+        self.sinks = Sinks(messages=self.messages, database=self.database, clock=self.clock)
         return self.sinks
 
     # --- Jobs ---------------------------------------------------------------------------------

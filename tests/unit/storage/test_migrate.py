@@ -159,7 +159,7 @@ def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> N
         migrate.upgrade(connection)
         after = snapshot(connection)
         assert migrate.current(connection) == migrate.head()
-    new = {"jobs", "job_events", "artifacts", "callbacks", "token_ratios"}
+    new = {"jobs", "job_events", "artifacts", "callbacks", "token_ratios", "outbox"}
     assert set(after) - set(before) == new
     assert all(after[table] == [] for table in new)
     before["turns"] = [(*row, None, None) for row in before["turns"]]
@@ -224,6 +224,11 @@ def test_facts_are_guarded_in_the_migrated_database(engine: Engine) -> None:
             "journal_no_delete",
             "journal_no_replace",
             "journal_no_update",
+            "outbox_after_outcome",
+            "outbox_end",
+            "outbox_frozen",
+            "outbox_no_delete",
+            "outbox_no_replace",
         }
 
 
