@@ -8,14 +8,16 @@ DEVELOPMENT := $(VENV)/.development
 UV_VERSION := 0.13.8
 # Two cores are what the suite is measured on; each process has a sandbox of its own.
 TEST_PROCESSES ?= 2
+# How often `make kill-loop` kills.
+N ?= 100
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
 
-.PHONY: help install run test check format lock clean
+.PHONY: help install run test check kill-loop format lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # The interpreter is checked first: an old python3 would fail later with a riddle.
 $(BIN)/python:
@@ -42,6 +44,9 @@ run: $(SANDBOX) ## start the bot; without DISCORD_TOKEN, the sandbox at http://1
 
 test: $(DEVELOPMENT) ## all tests
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES)
+
+kill-loop: $(DEVELOPMENT) ## kill -9 the bot N times at random moments, with SEED= again in the same order
+	$(BIN)/python -m tests.kill_loop $(N) $(if $(SEED),--seed $(SEED))
 
 check: $(DEVELOPMENT) ## lint, types, layers, documentation
 	$(BIN)/ruff check .

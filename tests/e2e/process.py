@@ -33,7 +33,7 @@ class Process:
             cwd=ROOT,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**_clean_environment(), "DAILY_ALLOWANCE": "1000", **environment},
+            env={**clean_environment(), "DAILY_ALLOWANCE": "1000", **environment},
         )
         self._offset = offset
 
@@ -72,6 +72,7 @@ class Process:
         return self.log_path.read_text(errors="replace")
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """The environment without what this machine's owner set for a bot of their own."""
     mine = ("DISCORD_", "AIVIDEO_", "VIDEO_", "DATABASE_", "DAILY_", "LOG_", "CATALOGUE")
     return {name: value for name, value in os.environ.items() if not name.startswith(mine)}
