@@ -10,10 +10,11 @@ UV_VERSION := 0.13.8
 TEST_PROCESSES ?= 2
 # How often `make kill-loop` kills.
 N ?= 100
+SECONDS ?= 20
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
 
-.PHONY: help install run test check kill-loop format lock clean
+.PHONY: help install run test check kill-loop format lock clean flood
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -54,6 +55,9 @@ check: $(DEVELOPMENT) ## lint, types, layers, documentation
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_docs.py tests/test_architecture.py
+
+flood: $(DEVELOPMENT) ## what the listener bears on this machine, for SECONDS each
+	@$(BIN)/python -m tests.flood --seconds $(SECONDS)
 
 format: $(DEVELOPMENT) ## format and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter, OrderedDict
+from functools import lru_cache
 
 import structlog
 
@@ -68,6 +69,7 @@ class RefusalLog:
             self._told_s = now_s
 
 
+@lru_cache(maxsize=limits.WEB_CONNECTIONS_MAX)
 def network_of(remote: str | None) -> str:
     """One IPv4 address, or the /64 that one subscriber of IPv6 has."""
     try:

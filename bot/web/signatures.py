@@ -41,16 +41,17 @@ class CallbackSigner:
             raise ValueError(f"needs 1 to {KEYS_MAX} keys, got {len(keys)}")
         if any(len(key) < KEY_BYTES_MIN for key in keys):
             raise ValueError(f"a key has at least {KEY_BYTES_MIN} bytes")
-        self._keys = tuple(keys)
+        # Half of the work is the same for every address; a flood of forgeries does not repeat it.
+        self._begun = tuple(hmac.new(key, _CONTEXT, sha256) for key in keys)
 
     def __repr__(self) -> str:
-        return f"CallbackSigner({len(self._keys)} keys)"
+        return f"CallbackSigner({len(self._begun)} keys)"
 
     def path(self, job_id: int, attempt: int, provider: str) -> str:
         """Return `/callbacks/{job}/{attempt}/{mac}`, to be put behind `PUBLIC_URL`."""
         assert 1 <= job_id <= JOB_ID_MAX
         assert 1 <= attempt <= ATTEMPT_MAX
-        mac = _mac(self._keys[0], str(job_id), str(attempt), provider)
+        mac = _mac(self._begun[0], str(job_id), str(attempt), provider)
         return f"{PREFIX}{job_id}/{attempt}/{mac.decode()}"
 
     def verify(self, job: str, attempt: str, provider: str, mac: str) -> tuple[int, int] | None:
@@ -64,8 +65,8 @@ class CallbackSigner:
         given = mac.encode("ascii", "replace")
         matches = [
             # The text is compared, not its bytes: one signature has one spelling.
-            hmac.compare_digest(_mac(key, job, attempt, provider), given)
-            for key in self._keys
+            hmac.compare_digest(_mac(begun, job, attempt, provider), given)
+            for begun in self._begun
         ]
         if numbers[0] is None or numbers[1] is None or not any(matches):
             return None
@@ -89,9 +90,9 @@ def callback_keys(
     return (kept.encode(),)
 
 
-def _mac(key: bytes, job: str, attempt: str, provider: str) -> bytes:
+def _mac(begun: hmac.HMAC, job: str, attempt: str, provider: str) -> bytes:
     """URL-safe base64 without padding: 43 characters. No part can pass for two: see the lengths."""
-    digest = hmac.new(key, _CONTEXT, sha256)
+    digest = begun.copy()
     for part in (provider, job, attempt):
         data = part.encode("utf-8", "surrogatepass")
         digest.update(len(data).to_bytes(8, "big") + data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 
 from aiohttp import web
@@ -88,10 +89,15 @@ def _key(raw_path: str) -> tuple[str, int]:
     return segments[1], len(segments)
 
 
+@cache
+def _error_text(status: int) -> str:
+    return f"{status}: {HTTPStatus(status).phrase}"
+
+
 def _response(status: int, answer: Answer, *, allow: str | None) -> web.Response:
     text = answer.text
     if text is None and status >= 400:
-        text = f"{status}: {HTTPStatus(status).phrase}"
+        text = _error_text(status)
     if text is None:
         response = web.Response(status=status)
     else:

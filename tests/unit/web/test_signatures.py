@@ -103,9 +103,9 @@ def test_a_signature_of_another_shape_is_refused(mac: str) -> None:
 )
 def test_a_number_has_one_spelling(number: str) -> None:
     """Even under a signature that fits: leading zeros, other digits and huge ones are none."""
-    signed = signatures._mac(OLD, number, "1", "aivideo").decode()
+    signed = signatures._mac(SIGNER._begun[0], number, "1", "aivideo").decode()
     assert SIGNER.verify(number, "1", "aivideo", signed) is None
-    signed = signatures._mac(OLD, "1", number, "aivideo").decode()
+    signed = signatures._mac(SIGNER._begun[0], "1", number, "aivideo").decode()
     assert SIGNER.verify("1", number, "aivideo", signed) is None
 
 
@@ -113,7 +113,7 @@ def test_the_bounds_themselves_are_numbers() -> None:
     """The largest job and attempt pass, one more does not."""
     job, attempt, mac = parts(SIGNER.path(JOB_ID_MAX, ATTEMPT_MAX, "aivideo"))
     assert SIGNER.verify(job, attempt, "aivideo", mac) == (JOB_ID_MAX, ATTEMPT_MAX)
-    signed = signatures._mac(OLD, "1", str(ATTEMPT_MAX + 1), "aivideo").decode()
+    signed = signatures._mac(SIGNER._begun[0], "1", str(ATTEMPT_MAX + 1), "aivideo").decode()
     assert SIGNER.verify("1", str(ATTEMPT_MAX + 1), "aivideo", signed) is None
 
 
