@@ -4,7 +4,7 @@ Exactly one connection reads, writes and checkpoints. A second, read-only one wo
 a waiting write, but the SQLite libraries of common distributions (before 3.51.3) can corrupt a
 file when two connections write or checkpoint at the same instant (reliability.md 1.1), and
 `query_only` does not forbid a checkpoint. A transaction takes one or two milliseconds, so reads
-simply queue; each runs under `query_only` so that a body that writes by mistake fails loudly.
+simply queue; a body that writes in one by mistake fails loudly, and its write is taken back.
 Another process may look at the file beside this one: `storage.readonly`.
 """
 
@@ -96,6 +96,7 @@ class Database:
             pool_size=1,
             max_overflow=0,
             pool_timeout=QUEUE_WAIT_S,
+            connect_args={"cached_statements": sqlite.CACHED_STATEMENTS},
             # A statement's parameters are members' words: they belong in no log (C-1).
             hide_parameters=True,
         )
@@ -127,7 +128,7 @@ class Database:
     async def read(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `body` on one consistent view; a write in it raises StoreUnavailable (read-only)."""
+        """Run `body` on one consistent view; a write in it raises StoreUnavailable and is undone."""
         return await self._shielded(self._view(body, *args, **kwargs))
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ class InlineDatabase:
             f"sqlite+pysqlite:///{path}",
             # One connection for ever, as in production; and `:memory:` lives as long as it does.
             poolclass=StaticPool,
+            connect_args={"cached_statements": sqlite.CACHED_STATEMENTS},
             hide_parameters=True,
         )
         sqlite.attach(self.engine)

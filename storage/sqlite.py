@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 """F-110: how long a write waits for an outside tool's lock; a member waits no longer."""
+CACHED_STATEMENTS = 512
+"""More than there are: the driver's 128 would prepare some of them again and again."""
 READ_ONLY = "atelier_read_only"
 """Execution option of a connection that is about to read."""
 WAL_RESET_FIXED = (3, 51, 3)
@@ -90,12 +92,17 @@ def viewed(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Run `body` where a write is refused."""
-    connection.exec_driver_sql("PRAGMA query_only = ON")
-    try:
-        return body(connection, *args, **kwargs)
-    finally:
-        connection.exec_driver_sql("PRAGMA query_only = OFF")
+    """Run `body` where a write raises StoreUnavailable; the caller takes it back.
+
+    `query_only` would refuse it sooner, but SQLite prepares every statement of the connection anew
+    after each change of that pragma, which costs several times what the statements do.
+    """
+    driver: Any = connection.connection.driver_connection
+    changes = driver.total_changes
+    found = body(connection, *args, **kwargs)
+    if driver.total_changes != changes:
+        raise StoreUnavailable(cause="attempt to write in a read")
+    return found
 
 
 def quick_check(connection: Connection) -> str | None:

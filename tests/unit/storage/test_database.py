@@ -156,7 +156,7 @@ async def test_parallel_endings_of_one_hold_agree(database: Database) -> None:
 
 async def test_a_read_cannot_write(database: Database) -> None:
     """A body in the wrong place fails loudly, and the connection writes again afterwards."""
-    with pytest.raises(StoreUnavailable, match="readonly"):
+    with pytest.raises(StoreUnavailable, match="write in a read"):
         await database.read(put, "a")
     await database.transact(put, "b")
     assert await database.read(count) == 1
