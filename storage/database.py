@@ -128,7 +128,7 @@ class Database:
     async def read(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run `body` on one consistent view; a write in it raises StoreUnavailable and is undone."""
+        """Run `body` on one consistent view; a write raises StoreUnavailable and is undone."""
         return await self._shielded(self._view(body, *args, **kwargs))
 
     async def close(self) -> None:
