@@ -21,7 +21,7 @@ PRIVATE = ["127.0.0.1", "10.0.0.1", "::1", "::ffff:127.0.0.1", "fd00::1", "64:ff
 async def test_a_public_name_that_means_this_network_is_refused(
     tmp_path: Path, address: str
 ) -> None:
-    """Rebinding: the name passes, its address does not; beside a good address neither."""
+    """F-147, rebinding: the name passes, its address does not; beside a good address neither."""
     zone = Zone([address], ["8.8.8.8", address])
     fetcher = await fetcher_in(tmp_path, resolver=zone)
     for _ in range(2):
@@ -35,7 +35,7 @@ async def test_a_public_name_that_means_this_network_is_refused(
 async def test_a_name_is_looked_up_for_every_request_and_judged_each_time(
     tmp_path: Path, host: FileHost
 ) -> None:
-    """Nothing is cached, so nothing changes between the judgement and the connection."""
+    """F-147: nothing is cached, so nothing changes between the judgement and the connection."""
     zone = Zone(["127.0.0.1"], ["127.0.0.1"], ["169.254.169.254"])
     fetcher = await fetcher_in(tmp_path, allowed=("files.lan",), resolver=zone)
     host.redirect("/first", "/second")

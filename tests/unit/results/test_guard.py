@@ -194,7 +194,7 @@ def test_a_public_or_named_host_may_be_visited(url: str, host: str) -> None:
 
 @pytest.mark.parametrize(("url", "reason"), REFUSED.items())
 def test_a_trick_is_refused_for_its_reason(url: str, reason: Reason) -> None:
-    """C-12: before any name is resolved."""
+    """C-12, F-147: before any name is resolved."""
     with pytest.raises(Forbidden) as caught:
         GUARD.check_url(url)
     assert caught.value.reason is reason

@@ -66,6 +66,7 @@ class Listening:
     port: int
     inbox: Inbox
     clock: StillClock
+    server: WebServer
 
     @property
     def base(self) -> str:
@@ -116,7 +117,7 @@ async def listening(
     )
     port = await server.start()
     try:
-        yield Listening(port=port, inbox=inbox, clock=clock)
+        yield Listening(port=port, inbox=inbox, clock=clock, server=server)
     finally:
         await server.close()
 

@@ -157,6 +157,9 @@ MALFORMED = {
     "a negative length": post(genuine(), "Content-Length: -1"),
     "a length in words": post(genuine(), "Content-Length: two"),
     "an unknown framing": post(genuine(), "Transfer-Encoding: gzip, x", body=b"{}"),
+    "no path at all": b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "a tunnel": b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "another host's path": b"GET http://evil.example/callbacks HTTP/1.0\r\n\r\n",
     "a nul in the path": b"GET /a\0b HTTP/1.1\r\nHost: x\r\n\r\n",
 }
 
@@ -170,6 +173,7 @@ async def test_malformed_requests_are_refused_without_a_trace(
         answer = await at.raw(data)
         assert answer == b"" or 400 <= status(answer) < 500
         assert b"Traceback" not in answer
+        assert b"server:" not in answer.lower()  # C-11: nor what answers them
         assert at.inbox.calls == 0
     assert "Traceback" not in caplog.text
 

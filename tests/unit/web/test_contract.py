@@ -34,7 +34,7 @@ from tests.unit.web.listening import (
 from tests.unit.web.listening import (
     post as request,
 )
-from tests.unit.web.post import JOBS, Post, post
+from tests.unit.web.post import JOBS, Post, post, settled
 
 OLD_KEY = b"an old key of thirty-two bytes..."
 NEW_KEY = b"a new key of thirty-two bytes...."
@@ -158,6 +158,22 @@ async def _nothing(reader: asyncio.StreamReader) -> bool:
         return await reader.read() == b""
     except ConnectionError:
         return True
+
+
+async def test_what_was_accepted_is_answered_at_the_end(tmp_path: Path) -> None:
+    """S-11: the listener waits for the commit that is under way, and its 204 goes out."""
+    async with post(tmp_path) as at, listening(record=at.intake.record) as web:
+        at.store.open.clear()
+        answer = asyncio.create_task(web.raw(told(b"1")))
+        await at.store.asked.wait()
+        closing = asyncio.create_task(web.server.close())
+        await settled()
+        at.store.open.set()
+        assert status(await answer) == 204
+        await closing
+        assert at.bodies() == ["1"]
+        with pytest.raises(ConnectionError):
+            await web.raw(told(b"2"))
 
 
 async def test_both_keys_open_while_one_is_rotated() -> None:
