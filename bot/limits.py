@@ -312,10 +312,15 @@ JITTER_PPM = 100_000
 IMAGE_GRACE_S = 10 * 60.0
 VIDEO_GRACE_S = 3_600.0
 """Section 5: how long an unclear create waits for evidence."""
-GRACE_DURATIONS = 9
-"""Or this many usual durations: three times the slowest, which take about three times as long."""
+GRACE_DURATIONS = 3
+"""Or this many times the slowest that was learned of the model (its p99)."""
 BLIND_GRACE_S = 120.0
 """Without a callback nothing can arrive: the member need not wait long."""
+LATE_LOOKS = 20
+LATE_LOOK_DELAY_S = 60.0
+LATE_LOOK_DELAY_S_MAX = 3_600.0
+"""S-5, S-6: looks at a task that had not ended by its deadline, about fifteen hours; the first
+after a minute, doubled each time. Links of results live for 24 hours (providers.md 1.5)."""
 EVIDENCE_SLACK_S = 120.0
 """Between the provider's clock and ours, where a task must have been made by our create."""
 REFUSED_S_MAX = 300.0

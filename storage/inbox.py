@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from storage.job_queue import earlier
 from storage.job_rows import UNHEARD
@@ -123,10 +123,9 @@ class _Shelf:
     def _is_read_anyway(self, attempt: int) -> bool:
         """Whether nothing that a body could say would change what is done for the job (I-26)."""
         job = self._job
-        if job.outcome == Outcome.SUCCEEDED or job.late_us is not None:
-            return True
+        has_result = job.outcome == Outcome.SUCCEEDED or job.late_us is not None
         # It is polled until it ends; but a former attempt's task is named by its callback only.
-        return job.status == JobStatus.RUNNING and bool(attempt == job.attempt)
+        return (has_result or job.status == JobStatus.RUNNING) and bool(attempt == job.attempt)
 
 
 def _shelves(connection: Connection, job_ids: Collection[int]) -> dict[int, _Shelf]:
@@ -150,11 +149,19 @@ def _shelves(connection: Connection, job_ids: Collection[int]) -> dict[int, _She
     return shelves
 
 
+_OF_JOB = select(*callbacks.c).where(callbacks.c.job_id == bindparam("of")).order_by(callbacks.c.id)
+_UNSEEN = _OF_JOB.where(callbacks.c.seen_us.is_(None))
+
+
 def callbacks_of(connection: Connection, *, job_id: int) -> tuple[Callback, ...]:
     """All that came for a job and is still kept, oldest first."""
-    rows = connection.execute(
-        select(*callbacks.c).where(callbacks.c.job_id == job_id).order_by(callbacks.c.id)
-    )
+    rows = connection.execute(_OF_JOB, {"of": job_id})
+    return tuple(Callback(**row._asdict()) for row in rows)
+
+
+def unseen_of(connection: Connection, *, job_id: int) -> tuple[Callback, ...]:
+    """Those that nobody has acted on."""
+    rows = connection.execute(_UNSEEN, {"of": job_id})
     return tuple(Callback(**row._asdict()) for row in rows)
 
 
@@ -164,6 +171,15 @@ def mark_seen(connection: Connection, *, callback_ids: Collection[int], now_us: 
         update(callbacks)
         .where(callbacks.c.id.in_(callback_ids), callbacks.c.seen_us.is_(None))
         .values(seen_us=now_us)
+    )
+
+
+def tried(connection: Connection, *, callback_ids: Collection[int]) -> None:
+    """The task that these name was read once more, and nothing was decided by it."""
+    connection.execute(
+        update(callbacks)
+        .where(callbacks.c.id.in_(callback_ids))
+        .values(tries=callbacks.c.tries + 1)
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, case, insert, or_, select
 
 from storage import ledger
 from storage.job_rows import LATE_RESULT, PENDING, change, move, note, released, unbound
+from storage.job_views import get
 from storage.schema import artifacts as files
 from storage.schema import holds, jobs
 from storage.types import Artifact, Cause, Job, JobStatus, Outcome
@@ -62,11 +63,15 @@ def fail(
     failure: str,
     cause: Cause,
     loss_ucr: int = 0,
+    looks: int = 0,
+    digest: str | None = None,
     now_us: int,
 ) -> Job | None:
     """It came to nothing: everything goes back; `loss_ucr` is what it cost the operator.
 
-    `failure` names an error class of `bot.errors`. Due for delivery at once.
+    `failure` names an error class of `bot.errors`. Due for delivery at once, and then for so many
+    `looks` at its task, whose result may come late (S-5). `digest` is the SHA-256 of the answer
+    that refused it.
     """
     assert failure
     finished = _finish(
@@ -74,10 +79,12 @@ def fail(
         job_id=job_id,
         leave=PENDING,
         cause=failure,
+        digest=digest,
         now_us=now_us,
         outcome=Outcome.FAILED,
         failure=failure,
         charged_ucr=0,
+        looks=looks,
     )
     if finished is not None:
         ledger.void(
@@ -126,9 +133,9 @@ def late_result(
 ) -> Job | None:
     """Attach a result that came after the credits had gone back; once, and free (S-6).
 
-    `loss_ucr` is what it cost the operator in all: what `fail` has booked already counts. The
-    task that a lost create had made, `task_id`, belongs to the job from now on. None when there
-    is nothing to attach it to, or when the task belongs to another job.
+    `loss_ucr` is what it cost the operator, as for `late_loss`. The task that a lost create had
+    made, `task_id`, belongs to the job from now on. None when there is nothing to attach it to,
+    or when the task belongs to another job.
     """
     assert artifacts
     where = [
@@ -136,85 +143,57 @@ def late_result(
         jobs.c.attempt > 0,
         jobs.c.late_us.is_(None),
     ]
-    values: dict[str, Any] = {"late_us": now_us}
+    values: dict[str, Any] = {"late_us": now_us, "looks": 0}
     if task_id is not None:
         mine = jobs.c.task_id == task_id
         where.append(or_(mine, and_(jobs.c.task_id.is_(None), unbound(task_id))))
         values["task_id"] = task_id
+    former = get(connection, job_id=job_id)
     attached = change(connection, job_id=job_id, where=where, **values)
     if attached is None:
         return None
+    assert former is not None
     _attach(connection, attached, artifacts)
     note(connection, attached, old=attached.status, cause=LATE_RESULT, now_us=now_us)
-    _lose_rest(
-        connection,
-        user_id=attached.user_id,
-        reference=attached.reference,
-        loss_ucr=loss_ucr,
-        now_us=now_us,
-    )
+    _lose_task(connection, former, task_id=task_id, loss_ucr=loss_ucr, now_us=now_us)
     return attached
 
 
-def late_loss(connection: Connection, *, job_id: int, loss_ucr: int, now_us: int) -> bool:
-    """Book what a task cost that succeeded after the credits had gone back (I-10); once.
-
-    Whether its file can be had does not matter; a `late_result` after it books nothing more.
-    False when the job did not end so.
-    """
-    row = connection.execute(
-        select(jobs.c.user_id, jobs.c.reference).where(
-            jobs.c.id == job_id,
-            jobs.c.outcome.in_({Outcome.FAILED, Outcome.CANCELLED}),
-            jobs.c.attempt > 0,
-        )
-    ).one_or_none()
-    if row is None:
-        return False
-    _lose_rest(
-        connection,
-        user_id=row.user_id,
-        reference=row.reference,
-        loss_ucr=loss_ucr,
-        now_us=now_us,
-    )
-    return True
-
-
-def stray_loss(
+def late_loss(
     connection: Connection, *, job_id: int, task_id: str, loss_ucr: int, now_us: int
 ) -> None:
-    """Book what a task cost that a former attempt had made after all (I-10); once for each task."""
-    row = connection.execute(
-        select(jobs.c.user_id, jobs.c.reference).where(jobs.c.id == job_id)
-    ).one()
-    ledger.lose(
-        connection,
-        user_id=row.user_id,
-        loss_ucr=loss_ucr,
-        reference=f"stray:{row.reference}:{task_id}",
-        cause=Cause.LATE_RESULT,
-        now_us=now_us,
-    )
+    """Book what a task cost that succeeded when its job was over, or had another (I-10).
+
+    Once for each task, whether its file can be had or not: a `late_result` after it books nothing
+    more. Of the job's own task what `fail` has booked already counts.
+    """
+    job = get(connection, job_id=job_id)
+    assert job is not None
+    _lose_task(connection, job, task_id=task_id, loss_ucr=loss_ucr, now_us=now_us)
 
 
-def _lose_rest(
-    connection: Connection, *, user_id: int, reference: str, loss_ucr: int, now_us: int
+def _lose_task(
+    connection: Connection, job: Job, *, task_id: str | None, loss_ucr: int, now_us: int
 ) -> None:
-    """Book what `fail` has not booked yet; `loss_ucr` is what the job cost in all."""
-    booked_ucr = connection.execute(
-        select(holds.c.loss_ucr).where(holds.c.reference == reference)
-    ).scalar_one()
-    assert booked_ucr is not None
+    is_own = task_id in {None, job.task_id}
+    booked_ucr = _booked_ucr(connection, job.reference) if is_own else 0
     if loss_ucr > booked_ucr:
         ledger.lose(
             connection,
-            user_id=user_id,
+            user_id=job.user_id,
             loss_ucr=loss_ucr - booked_ucr,
-            reference=f"late:{reference}",
+            reference=f"late:{job.reference}" + ("" if is_own else f":{task_id}"),
             cause=Cause.LATE_RESULT,
             now_us=now_us,
         )
+
+
+def _booked_ucr(connection: Connection, reference: str) -> int:
+    """What ending the hold has booked as lost; nothing while it is open."""
+    booked_ucr = connection.execute(
+        select(holds.c.loss_ucr).where(holds.c.reference == reference)
+    ).scalar_one()
+    return booked_ucr or 0
 
 
 def _finish(

@@ -7,24 +7,51 @@ compare-and-set of each move decides who was first.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
     Subquery,
     and_,
+    bindparam,
     case,
     func,
+    literal,
     or_,
     select,
+    true,
     update,
 )
 
-from storage.job_rows import COLUMNS, change, job_of, released
+from storage.job_rows import COLUMNS, change, job_of, released, tries_as_values
 from storage.schema import jobs
-from storage.types import NEVER_US, Job, JobStatus
+from storage.types import NEVER_US, Job, JobStatus, Tries
 
+_NONE: Mapping[str, int] = MappingProxyType({})
 _QUEUED = jobs.c.status == JobStatus.QUEUED
+
+
+_FREE = and_(
+    jobs.c.due_us <= bindparam("now_us"),
+    or_(jobs.c.lease_until_us.is_(None), jobs.c.lease_until_us <= bindparam("now_us")),
+)
+_MOVING = (
+    select(jobs.c.id)
+    .where(_FREE, ~_QUEUED)
+    .order_by(jobs.c.due_us, jobs.c.id)
+    .limit(bindparam("limit"))
+)
+_ANY_QUEUED = select(jobs.c.id).where(_FREE, _QUEUED).limit(1)
+_CLAIM = (
+    update(jobs)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), _FREE)
+    .values(lease_until_us=bindparam("until_us"), woken=0)
+    .returning(*COLUMNS)
+)
 
 
 def claim_due(
@@ -33,42 +60,51 @@ def claim_due(
     now_us: int,
     lease_us: int,
     limit: int,
-    queued_max: int | None = None,
+    creates_max: int | None = None,
+    creates: Mapping[str, int] = _NONE,
 ) -> tuple[Job, ...]:
     """Take the lease of at most `limit` due jobs, in the order in which they should be moved.
 
-    What is already on its way goes first, most overdue first. Then the queue, of which at most
-    `queued_max` are taken: first in, first out for each member; between members it is the turn of
-    the one who was served least recently.
+    What is already on its way goes first, most overdue first. Then the queues, one for each
+    provider, of which at most `creates_max` less those that are in flight (`creates`, by provider)
+    are taken: first in, first out for each member; between members it is the turn of the one who
+    was served least recently.
     """
     assert lease_us > 0
-    free = and_(
-        jobs.c.due_us <= now_us,
-        or_(jobs.c.lease_until_us.is_(None), jobs.c.lease_until_us <= now_us),
-    )
-    moving = select(jobs.c.id).where(free, ~_QUEUED).order_by(jobs.c.due_us, jobs.c.id)
-    ids = list(connection.execute(moving.limit(limit)).scalars())
-    room = limit - len(ids) if queued_max is None else min(limit - len(ids), queued_max)
-    if room > 0:
-        # Who is leased just now counts, too: the second of a member comes after others' first.
-        waiting = _waiting(
-            select(jobs.c.id, jobs.c.user_id).where(_QUEUED, jobs.c.due_us <= now_us)
-        )
-        ids += connection.execute(
-            select(waiting.c.id)
-            .join(jobs, jobs.c.id == waiting.c.id)
-            .where(free)
-            .order_by(waiting.c.place)
-            .limit(room)
-        ).scalars()
-    claimed = connection.execute(
-        update(jobs)
-        .where(jobs.c.id.in_(ids), free)
-        .values(lease_until_us=now_us + lease_us, woken=0)
-        .returning(*COLUMNS)
-    )
+    now = {"now_us": now_us}
+    ids = list(connection.execute(_MOVING, {**now, "limit": limit}).scalars())
+    room = limit - len(ids)
+    if room > 0 and connection.execute(_ANY_QUEUED, now).scalar_one_or_none() is not None:
+        turns = _turns(creates_max, tuple(sorted(creates.items())))
+        ids += connection.execute(turns, {**now, "limit": room}).scalars()
+    if not ids:
+        return ()
+    claimed = connection.execute(_CLAIM, {**now, "ids": ids, "until_us": now_us + lease_us})
     order = {job_id: place for place, job_id in enumerate(ids)}
     return tuple(sorted((job_of(row) for row in claimed), key=lambda job: order[job.id]))
+
+
+@functools.lru_cache(maxsize=256)
+def _turns(creates_max: int | None, creates: tuple[tuple[str, int], ...]) -> Select[int]:
+    """The queued jobs whose turn it is, as many of each provider as it has room for."""
+    # Who is leased just now counts, too: the second of a member comes after others' first.
+    waiting = _waiting(
+        select(jobs.c.id, jobs.c.user_id, jobs.c.provider).where(
+            _QUEUED, jobs.c.due_us <= bindparam("now_us")
+        )
+    )
+    taken = case(dict(creates), value=jobs.c.provider, else_=0) if creates else literal(0)
+    number = func.row_number().over(partition_by=jobs.c.provider, order_by=waiting.c.place)
+    free = (
+        select(jobs.c.id, waiting.c.place, (number + taken).label("number"))
+        .join(waiting, waiting.c.id == jobs.c.id)
+        .where(_FREE)
+        .subquery()
+    )
+    within = true() if creates_max is None else free.c.number <= creates_max
+    return (
+        select(free.c.id).where(within).order_by(free.c.place, free.c.id).limit(bindparam("limit"))
+    )
 
 
 def postpone(
@@ -78,20 +114,33 @@ def postpone(
     due_us: int,
     progress: int | None = None,
     polled: bool = False,
+    tries: Tries | None = None,
     now_us: int,
 ) -> Job | None:
     """Give up the lease until `due_us`; `polled` counts a look at the provider.
 
     Due at once if it was woken since it was claimed: nothing that happened meanwhile waits.
-    `progress` is 0 … 100, or None to leave it as it is. A delivered job is let go for good, unless
-    a callback still waits.
+    `progress` is 0 … 100; it and `tries` stay as they are where they are None. A delivered job is
+    let go for good, unless a callback waits or a late result may come.
     """
     values = released(due_us=due_us, now_us=now_us)
     if progress is not None:
         values["progress"] = progress
     if polled:
         values["polls"] = jobs.c.polls + 1
+    if tries is not None:
+        values |= tries_as_values(tries)
     return change(connection, job_id=job_id, where=(), **values)
+
+
+def looked(connection: Connection, *, job_id: int, looks: int) -> Job | None:
+    """So many looks for a late result are left (S-6)."""
+    return change(connection, job_id=job_id, where=(), looks=looks)
+
+
+def note_stumbles(connection: Connection, *, job_id: int, stumbles: int) -> Job | None:
+    """So many mistakes of ours in a row; keeps the lease."""
+    return change(connection, job_id=job_id, where=(), stumbles=stumbles)
 
 
 def wake(connection: Connection, *, job_id: int, now_us: int) -> Job | None:
@@ -117,26 +166,61 @@ def release_all(connection: Connection) -> int:
     ).rowcount
 
 
+_LEASE_US = func.coalesce(jobs.c.lease_until_us, 0)
+_NEXT_DUE = select(
+    func.min(case((jobs.c.due_us < _LEASE_US, _LEASE_US), else_=jobs.c.due_us))
+).where(jobs.c.due_us < NEVER_US)
+
+
 def next_due_us(connection: Connection) -> int | None:
     """When the next job can be claimed; None when there is none. May lie in the past."""
-    lease_us = func.coalesce(jobs.c.lease_until_us, 0)
-    claimable_us = case((lease_us > jobs.c.due_us, lease_us), else_=jobs.c.due_us)
-    due_us: int | None = connection.execute(
-        select(func.min(claimable_us)).where(jobs.c.due_us < NEVER_US)
-    ).scalar_one()
+    due_us: int | None = connection.execute(_NEXT_DUE).scalar_one()
     return due_us
 
 
+def ask(connection: Connection, *, job_id: int, interval_us: int, now_us: int) -> int | None:
+    """Write down that the provider is about to be asked about a task of this job (F-65).
+
+    None, or when it may be asked again if it was less than `interval_us` ago. A time that lies
+    ahead was written before the clock was set back, and counts for nothing (F-118).
+    """
+    asked = connection.execute(
+        _ASK, {"of": job_id, "earliest_us": now_us - interval_us, "at_us": now_us}
+    )
+    if asked.rowcount == 1:
+        return None
+    found = connection.execute(select(jobs.c.asked_us).where(jobs.c.id == job_id)).scalar_one()
+    assert found is not None
+    return found + interval_us
+
+
+_ASK = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("of"),
+        or_(
+            jobs.c.asked_us.is_(None),
+            jobs.c.asked_us <= bindparam("earliest_us"),
+            jobs.c.asked_us > bindparam("at_us"),
+        ),
+    )
+    .values(asked_us=bindparam("at_us"))
+)
+
+
 def place_in_queue(connection: Connection, *, job_id: int) -> int | None:
-    """1 for the job whose turn is next; None when it does not wait."""
-    waiting = _waiting(select(jobs.c.id, jobs.c.user_id).where(_QUEUED))
-    found = connection.execute(select(waiting.c.place).where(waiting.c.id == job_id))
-    place: int | None = found.scalar_one_or_none()
+    """1 for the job whose turn at its provider is next; None when it does not wait."""
+    place: int | None = connection.execute(_PLACE, {"of": job_id}).scalar_one_or_none()
     return place
 
 
-def _waiting(queued: Select[int, int]) -> Subquery:
-    """`id` and `place` of the queued jobs, numbered in the order of their turns.
+def places(connection: Connection) -> dict[int, int]:
+    """The place of each job that waits, by its number."""
+    return {row.id: row.place for row in connection.execute(_PLACES)}
+
+
+def _waiting(queued: Select[int, int, str]) -> Subquery:
+    """`id` and `place` of the queued jobs, numbered at each provider in the order of their turns.
 
     Everybody's first job comes before anybody's second; among first jobs, the member who was
     served least recently is next, and who never was is before all.
@@ -148,7 +232,18 @@ def _waiting(queued: Select[int, int]) -> Subquery:
         .where(past.c.user_id == queue.c.user_id)
         .scalar_subquery()
     )
-    turn = func.row_number().over(partition_by=queue.c.user_id, order_by=queue.c.id)
-    ranked = select(queue.c.id, turn.label("turn"), served_us.label("served_us")).subquery()
-    place = func.row_number().over(order_by=(ranked.c.turn, ranked.c.served_us, ranked.c.id))
+    turn = func.row_number().over(
+        partition_by=(queue.c.provider, queue.c.user_id), order_by=queue.c.id
+    )
+    ranked = select(
+        queue.c.id, queue.c.provider, turn.label("turn"), served_us.label("served_us")
+    ).subquery()
+    place = func.row_number().over(
+        partition_by=ranked.c.provider, order_by=(ranked.c.turn, ranked.c.served_us, ranked.c.id)
+    )
     return select(ranked.c.id, place.label("place")).subquery()
+
+
+_ALL_WAITING = _waiting(select(jobs.c.id, jobs.c.user_id, jobs.c.provider).where(_QUEUED))
+_PLACES = select(_ALL_WAITING.c.id, _ALL_WAITING.c.place)
+_PLACE = select(_ALL_WAITING.c.place).where(_ALL_WAITING.c.id == bindparam("of"))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row
 
 from storage.schema import callbacks, instance, job_events, jobs
-from storage.types import NEVER_US, Job, JobKind, JobStatus, Outcome, Sink
+from storage.types import NEVER_US, NO_TRIES, Job, JobKind, JobStatus, Outcome, Sink, Tries
 
 PENDING = frozenset({JobStatus.QUEUED, JobStatus.SUBMITTING, JobStatus.RUNNING, JobStatus.UNKNOWN})
 """Without an outcome: the hold is open."""
@@ -37,10 +49,14 @@ LATE_RESULT = "late_result"
 COLUMNS = tuple(column for column in jobs.c if column.name not in {"lease_until_us", "woken"})
 """What a `Job` is made of."""
 
+_TRIES = tuple(field.name for field in dataclasses.fields(Tries))
+
 
 def job_of(row: Row[Any]) -> Job:
     """The record of a row of `COLUMNS`."""
     facts = row._asdict()
+    tries = {name: facts.pop(name) for name in _TRIES}
+    facts["tries"] = Tries(**tries) if any(tries.values()) else NO_TRIES
     for name, word in (("outcome", Outcome), ("sink", Sink)):
         if facts[name] is not None:
             facts[name] = word(facts[name])
@@ -49,6 +65,11 @@ def job_of(row: Row[Any]) -> Job:
     facts["request"] = json.loads(facts["request"])
     facts["spoiler"] = facts["spoiler"] == 1
     return Job(**facts)
+
+
+def tries_as_values(tries: Tries) -> dict[str, Any]:
+    """The columns that keep them."""
+    return {name: getattr(tries, name) for name in _TRIES}
 
 
 def change(
@@ -70,13 +91,15 @@ def move(
     cause: str,
     now_us: int,
     where: Collection[Any] = (),
+    digest: str | None = None,
     **values: Any,
 ) -> Job | None:
     """Compare and set: from any status in `leave` to `enter`, with its event; the job after it.
 
-    None when the job is elsewhere, or when `where` does not hold: somebody else was faster.
+    `digest` is of what was sent or answered, for the record. None when the job is elsewhere, or
+    when `where` does not hold: somebody else was faster.
     """
-    old = connection.execute(select(jobs.c.status).where(jobs.c.id == job_id)).scalar_one_or_none()
+    old = connection.execute(_STATUS, {"job_id": job_id}).scalar_one_or_none()
     if old is None or old not in leave:
         return None
     assert (JobStatus(old), enter) in LEGAL_MOVES
@@ -84,40 +107,63 @@ def move(
         connection, job_id=job_id, where=(jobs.c.status == old, *where), status=enter, **values
     )
     if moved is not None:
-        note(connection, moved, old=JobStatus(old), cause=cause, now_us=now_us)
+        note(connection, moved, old=JobStatus(old), cause=cause, digest=digest, now_us=now_us)
     return moved
 
 
+_STATUS = select(jobs.c.status).where(jobs.c.id == bindparam("job_id"))
+_NOTE = insert(job_events).values(
+    epoch=select(instance.c.epoch).where(instance.c.id == 1).scalar_subquery()
+)
+
+
 def note(
-    connection: Connection, job: Job, *, old: JobStatus | None, cause: str, now_us: int
+    connection: Connection,
+    job: Job,
+    *,
+    old: JobStatus | None,
+    cause: str,
+    digest: str | None = None,
+    now_us: int,
 ) -> None:
     """Append the event of a move (I-20), under the epoch of the process that made it (I-29)."""
     connection.execute(
-        insert(job_events).values(
-            job_id=job.id,
-            old_status=old,
-            new_status=job.status,
-            cause=cause,
-            attempt=job.attempt,
-            epoch=select(instance.c.epoch).where(instance.c.id == 1).scalar_subquery(),
-            at_us=now_us,
-        )
+        _NOTE,
+        {
+            "job_id": job.id,
+            "old_status": old,
+            "new_status": job.status,
+            "cause": cause,
+            "attempt": job.attempt,
+            "at_us": now_us,
+            "digest": digest,
+        },
     )
 
 
-UNHEARD = and_(
-    or_(jobs.c.outcome.is_(None), jobs.c.outcome != Outcome.SUCCEEDED),
-    exists().where(callbacks.c.job_id == jobs.c.id, callbacks.c.seen_us.is_(None)),
+UNHEARD = exists().where(
+    callbacks.c.job_id == jobs.c.id,
+    callbacks.c.seen_us.is_(None),
+    or_(
+        jobs.c.outcome.is_(None),
+        jobs.c.outcome != Outcome.SUCCEEDED,
+        callbacks.c.attempt != jobs.c.attempt,
+    ),
 )
-"""A callback waits to be acted on (I-35); once a job succeeded none can change anything."""
+"""A callback waits to be acted on (I-35).
+
+Once a job succeeded only one of a former attempt can tell anything: of a task that was paid, too.
+"""
+WATCHED = jobs.c.looks > 0
+"""A result may still come by polling (S-5), though nobody may call back."""
 
 
 def released(*, due_us: int, now_us: int) -> dict[str, Any]:
     """What lets go of a job until `due_us`, or until now if it was woken while it was held.
 
-    A delivered job is due only while a callback waits (S-6).
+    A delivered job is due only while a callback waits or a late result may come (S-6).
     """
-    over = and_(jobs.c.status == JobStatus.DELIVERED, ~UNHEARD)
+    over = and_(jobs.c.status == JobStatus.DELIVERED, ~UNHEARD, ~WATCHED)
     return {
         "lease_until_us": None,
         "woken": 0,

@@ -7,13 +7,18 @@ changes, the facts of acceptance are frozen (F-68, I-9), events are append-only 
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Named, Table, Text, TypedColumns
+from sqlalchemy import Column, ForeignKey, Named, Table, Text, TypedColumns, text
 from sqlalchemy.schema import SchemaItem
 
 from storage.tables import BIG, check, index, metadata
 
 CALLBACK_CHARS_MAX = 65_536
 """The web layer refuses bodies above 64 KiB (C-10); this is the second defence."""
+
+
+def _count(name: str) -> Column[int]:
+    """A number that begins at nothing and never lies below."""
+    return Column(BIG, check(name, f"{name} >= 0"), nullable=False, server_default=text("0"))
 
 
 class JobColumns(TypedColumns):
@@ -60,6 +65,14 @@ class JobColumns(TypedColumns):
     card_message_id: Named[int | None] = Column(BIG, nullable=True)
     sink: Named[str | None] = Column(Text, nullable=True)
     charged_ucr: Named[int | None] = Column(BIG, nullable=True)
+    asked_us: Named[int | None] = Column(BIG, nullable=True)
+    looks: Named[int] = _count("looks")
+    not_before_us: Named[int | None] = Column(BIG, nullable=True)
+    refused_since_us: Named[int | None] = Column(BIG, nullable=True)
+    missing: Named[int] = _count("missing")
+    urlless: Named[int] = _count("urlless")
+    fetches: Named[int] = _count("fetches")
+    stumbles: Named[int] = _count("stumbles")
 
 
 _JOB_RULES: tuple[SchemaItem, ...] = (
@@ -120,7 +133,10 @@ jobs = Table("jobs", metadata, JobColumns, *_JOB_RULES, sqlite_strict=True)
 
 
 class JobEventColumns(TypedColumns):
-    """One move of a job: from where to where, why, in which attempt, under which epoch."""
+    """One move of a job: from where to where, why, in which attempt, under which epoch.
+
+    `digest` is the SHA-256 of what was sent, or of the answer that was judged (section 5).
+    """
 
     id: Named[int] = Column(BIG, primary_key=True)
     job_id: Named[int] = Column(BIG, ForeignKey("jobs.id"), nullable=False)
@@ -130,6 +146,7 @@ class JobEventColumns(TypedColumns):
     attempt: Named[int] = Column(BIG, nullable=False)
     epoch: Named[int] = Column(BIG, nullable=False)
     at_us: Named[int] = Column(BIG, nullable=False)
+    digest: Named[str | None] = Column(Text, nullable=True)
 
 
 _JOB_EVENT_RULES: tuple[SchemaItem, ...] = (
@@ -189,6 +206,7 @@ class CallbackColumns(TypedColumns):
     body: Named[str] = Column(Text, nullable=False)
     received_us: Named[int] = Column(BIG, nullable=False)
     seen_us: Named[int | None] = Column(BIG, nullable=True)
+    tries: Named[int] = _count("tries")
 
 
 _CALLBACK_RULES: tuple[SchemaItem, ...] = (
@@ -198,3 +216,21 @@ _CALLBACK_RULES: tuple[SchemaItem, ...] = (
     index("callbacks_received_ix", "received_us"),
 )
 callbacks = Table("callbacks", metadata, CallbackColumns, *_CALLBACK_RULES, sqlite_strict=True)
+
+
+class JobActColumns(TypedColumns):
+    """What staff did to a job, and who: append-only, by triggers (C-33). `detail` is a task."""
+
+    id: Named[int] = Column(BIG, primary_key=True)
+    job_id: Named[int] = Column(BIG, ForeignKey("jobs.id"), nullable=False)
+    act: Named[str] = Column(Text, nullable=False)
+    actor_id: Named[int] = Column(BIG, nullable=False)
+    detail: Named[str | None] = Column(Text, nullable=True)
+    at_us: Named[int] = Column(BIG, nullable=False)
+
+
+_JOB_ACT_RULES: tuple[SchemaItem, ...] = (
+    check("act", "act IN ('bind', 'refund')"),
+    index("job_acts_job_ix", "job_id"),
+)
+job_acts = Table("job_acts", metadata, JobActColumns, *_JOB_ACT_RULES, sqlite_strict=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from storage.job_rows import COLUMNS, PENDING, job_of
-from storage.schema import artifacts, jobs
+from storage.schema import artifacts, job_events, jobs
 from storage.short_ids import normalised
-from storage.types import Artifact, Job, Outcome, Sink
+from storage.types import Artifact, Durations, Job, JobStatus, Outcome, Sink, Verdict
+
+_BY_ID = select(*COLUMNS).where(jobs.c.id == bindparam("of"))
 
 
 def get(connection: Connection, *, job_id: int) -> Job | None:
     """The job with this number."""
-    return _one(connection, jobs.c.id == job_id)
+    row = connection.execute(_BY_ID, {"of": job_id}).one_or_none()
+    return None if row is None else job_of(row)
 
 
 def by_short_id(connection: Connection, *, short_id: str) -> Job | None:
@@ -38,6 +41,27 @@ def _one(connection: Connection, *where: Any) -> Job | None:
     return None if row is None else job_of(row)
 
 
+_VERDICT = (
+    select(job_events.c.new_status, job_events.c.digest)
+    .where(
+        job_events.c.job_id == bindparam("of"),
+        job_events.c.attempt == bindparam("nth"),
+        job_events.c.old_status == JobStatus.SUBMITTING,
+    )
+    .order_by(job_events.c.id)
+    .limit(1)
+)
+
+
+def verdict_on(connection: Connection, *, job_id: int, attempt: int) -> Verdict | None:
+    """How the answer to a create was judged; None while it was not."""
+    row = connection.execute(_VERDICT, {"of": job_id, "nth": attempt}).one_or_none()
+    if row is None:
+        return None
+    refused = row.new_status in {JobStatus.QUEUED, JobStatus.FINISHED}
+    return Verdict(is_not_created=refused, digest=row.digest)
+
+
 def list_for(
     connection: Connection, *, user_id: int, limit: int, before_id: int | None = None
 ) -> tuple[Job, ...]:
@@ -58,45 +82,59 @@ def open_count(connection: Connection, *, user_id: int) -> int:
     ).scalar_one()
 
 
-def open_cards(connection: Connection, *, limit: int) -> tuple[Job, ...]:
-    """The oldest jobs without an outcome whose card is shown somewhere."""
-    rows = connection.execute(
-        select(*COLUMNS)
-        .where(
-            jobs.c.status.in_(PENDING),
-            jobs.c.finished_us.is_(None),
-            jobs.c.card_message_id.is_not(None),
-        )
-        .order_by(jobs.c.id)
-        .limit(limit)
+_OPEN_CARDS = (
+    select(*COLUMNS)
+    .where(
+        jobs.c.status.in_(sorted(PENDING)),
+        jobs.c.finished_us.is_(None),
+        jobs.c.card_message_id.is_not(None),
+        jobs.c.id > bindparam("after"),
     )
+    .order_by(jobs.c.id)
+    .limit(bindparam("most"))
+)
+
+
+def open_cards(connection: Connection, *, after_id: int = 0, limit: int) -> tuple[Job, ...]:
+    """The oldest jobs after `after_id` without an outcome whose card is shown somewhere."""
+    rows = connection.execute(_OPEN_CARDS, {"after": after_id, "most": limit})
     return tuple(job_of(row) for row in rows)
 
 
-def median_duration_us(connection: Connection, *, model: str, last: int = 50) -> int | None:
+_DURATIONS = (
+    select(jobs.c.finished_us - jobs.c.submitted_us)
+    .where(jobs.c.model == bindparam("of"), jobs.c.outcome == Outcome.SUCCEEDED)
+    .order_by(jobs.c.finished_us.desc())
+    .limit(bindparam("last"))
+)
+
+
+def durations(connection: Connection, *, model: str, last: int = 200) -> Durations | None:
     """How long the newest successes of a model took, from the create on; None without any."""
-    newest = (
-        select(jobs.c.finished_us - jobs.c.submitted_us)
-        .where(jobs.c.model == model, jobs.c.outcome == Outcome.SUCCEEDED)
-        .order_by(jobs.c.finished_us.desc())
-        .limit(last)
+    found = connection.execute(_DURATIONS, {"of": model, "last": last}).scalars()
+    # A clock that was set back in between must not make one negative.
+    sorted_us = sorted(max(0, found_us) for found_us in found if found_us is not None)
+    if not sorted_us:
+        return None
+    return Durations(
+        median_us=sorted_us[len(sorted_us) // 2],
+        p99_us=sorted_us[max(0, -(-99 * len(sorted_us) // 100) - 1)],
     )
-    found = connection.execute(newest).scalars()
-    durations_us = sorted(duration_us for duration_us in found if duration_us is not None)
-    # A clock that was set back in between must not make it negative.
-    return max(0, durations_us[len(durations_us) // 2]) if durations_us else None
 
 
 # --- Files ---------------------------------------------------------------------------------------
 
 
+_ARTIFACTS = (
+    select(*(column for column in artifacts.c if column.name != "job_id"))
+    .where(artifacts.c.job_id == bindparam("of"))
+    .order_by(artifacts.c.position)
+)
+
+
 def artifacts_of(connection: Connection, *, job_id: int) -> tuple[Artifact, ...]:
     """A job's result files in their order; also late ones."""
-    rows = connection.execute(
-        select(*(column for column in artifacts.c if column.name != "job_id"))
-        .where(artifacts.c.job_id == job_id)
-        .order_by(artifacts.c.position)
-    )
+    rows = connection.execute(_ARTIFACTS, {"of": job_id})
     return tuple(Artifact(**row._asdict()) for row in rows)
 
 

@@ -20,11 +20,15 @@ from sqlalchemy import Connection, case, func, insert, or_, select, update
 
 from storage import ledger
 from storage.errors import Duplicate
-from storage.job_outcomes import cancel, fail, late_loss, late_result, stray_loss, succeed
+from storage.job_outcomes import cancel, fail, late_loss, late_result, succeed
 from storage.job_queue import (
+    ask,
     claim_due,
+    looked,
     next_due_us,
+    note_stumbles,
     place_in_queue,
+    places,
     postpone,
     release_all,
     wake,
@@ -33,11 +37,13 @@ from storage.job_rows import (
     COLUMNS,
     LEGAL_MOVES,
     UNHEARD,
+    WATCHED,
     change,
     job_of,
     move,
     note,
     released,
+    tries_as_values,
     unbound,
 )
 from storage.job_views import (
@@ -48,20 +54,31 @@ from storage.job_views import (
     drop_files,
     drop_files_of,
     drop_oldest_files,
+    durations,
     get,
     kept_files,
     list_for,
-    median_duration_us,
     open_cards,
     open_count,
+    verdict_on,
 )
 from storage.schema import jobs
 from storage.short_ids import short_id
-from storage.types import NEVER_US, Allowance, Job, JobStatus, NewJob, Sink
+from storage.types import (
+    NEVER_US,
+    NO_TRIES,
+    Allowance,
+    Job,
+    JobStatus,
+    NewJob,
+    Sink,
+    Tries,
+)
 
 __all__ = [
     "LEGAL_MOVES",
     "artifacts_of",
+    "ask",
     "begin_submit",
     "bind",
     "by_reference",
@@ -73,6 +90,7 @@ __all__ = [
     "drop_files_of",
     "drop_oldest_files",
     "drop_tokens",
+    "durations",
     "enqueue",
     "fail",
     "get",
@@ -80,22 +98,26 @@ __all__ = [
     "late_loss",
     "late_result",
     "list_for",
+    "looked",
     "mark_unknown",
-    "median_duration_us",
     "next_due_us",
+    "note_stumbles",
     "open_cards",
     "open_count",
     "place_in_queue",
+    "places",
     "postpone",
     "record_card",
     "record_delivered",
     "release_all",
     "requeue",
-    "stray_loss",
     "succeed",
+    "verdict_on",
     "wake",
 ]
 
+NOT_CREATED = "not_created"
+"""The cause of a move back into the queue."""
 _IN_CHANNEL = frozenset({Sink.CARD, Sink.TOKEN, Sink.MESSAGE})
 """Sinks whose message stands in the job's own channel, where its buttons are found again."""
 
@@ -159,14 +181,20 @@ def enqueue(connection: Connection, *, job: NewJob, allowance: Allowance, now_us
 # --- At the provider -----------------------------------------------------------------------------
 
 
-def begin_submit(connection: Connection, *, job_id: int, now_us: int) -> Job | None:
-    """Write down that a create is about to be sent; only then may it be. Keeps the lease."""
+def begin_submit(
+    connection: Connection, *, job_id: int, digest: str | None = None, now_us: int
+) -> Job | None:
+    """Write down that a create is about to be sent; only then may it be. Keeps the lease.
+
+    `digest` is the SHA-256 of the request (section 5, point 1).
+    """
     return move(
         connection,
         job_id=job_id,
         leave={JobStatus.QUEUED},
         enter=JobStatus.SUBMITTING,
         cause="submit",
+        digest=digest,
         now_us=now_us,
         attempt=jobs.c.attempt + 1,
         submitted_us=now_us,
@@ -191,6 +219,7 @@ def bind(
         where=(unbound(task_id),),
         task_id=task_id,
         **released(due_us=due_us, now_us=now_us),
+        **tries_as_values(NO_TRIES),
     )
 
 
@@ -201,11 +230,13 @@ def mark_unknown(
     cause: str,
     grace_until_us: int,
     due_us: int,
+    digest: str | None = None,
     now_us: int,
 ) -> Job | None:
     """Nobody can tell whether the create made a task; evidence is awaited until the grace ends.
 
-    `cause` is a word of the classifier, for the record (reliability.md 5).
+    `cause` is a word of the classifier, `digest` the SHA-256 of the answer, for the record
+    (reliability.md 5).
     """
     return move(
         connection,
@@ -213,22 +244,36 @@ def mark_unknown(
         leave={JobStatus.SUBMITTING},
         enter=JobStatus.UNKNOWN,
         cause=cause,
+        digest=digest,
         now_us=now_us,
         grace_until_us=grace_until_us,
         **released(due_us=due_us, now_us=now_us),
     )
 
 
-def requeue(connection: Connection, *, job_id: int, due_us: int, now_us: int) -> Job | None:
-    """It is proven that the create made no task: wait for another attempt."""
+def requeue(
+    connection: Connection,
+    *,
+    job_id: int,
+    due_us: int,
+    digest: str | None = None,
+    tries: Tries | None = None,
+    now_us: int,
+) -> Job | None:
+    """It is proven that the create made no task: wait for another attempt.
+
+    `digest` is the SHA-256 of the answer that proves it, should that prove wrong.
+    """
     return move(
         connection,
         job_id=job_id,
         leave={JobStatus.SUBMITTING},
         enter=JobStatus.QUEUED,
-        cause="not_created",
+        cause=NOT_CREATED,
+        digest=digest,
         now_us=now_us,
         **released(due_us=due_us, now_us=now_us),
+        **({} if tries is None else tries_as_values(tries)),
     )
 
 
@@ -267,7 +312,7 @@ def record_delivered(
         interaction_token=None,
         lease_until_us=None,
         woken=0,
-        due_us=case((UNHEARD, now_us), else_=NEVER_US),
+        due_us=case((or_(UNHEARD, WATCHED), now_us), else_=NEVER_US),
         **values,
     )
 

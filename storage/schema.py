@@ -15,7 +15,7 @@ from sqlalchemy import Column, ForeignKey, LargeBinary, Named, Table, Text, Type
 from sqlalchemy.schema import SchemaItem
 
 from storage.chat_schema import token_ratios, turns
-from storage.job_schema import artifacts, callbacks, job_events, jobs
+from storage.job_schema import artifacts, callbacks, job_acts, job_events, jobs
 from storage.outbox_schema import outbox
 from storage.tables import BIG, check, index, metadata
 
@@ -32,6 +32,7 @@ __all__ = [
     "hold_parts",
     "holds",
     "instance",
+    "job_acts",
     "job_events",
     "jobs",
     "journal",

@@ -310,13 +310,36 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """What the bounds on a job's tries hang on; in its row, so that no restart begins anew.
+
+    `not_before_us`: when a create that was refused for now may be sent again, however often the
+    job is woken; `refused_since_us`: when that began (F-36, F-45). `missing`: reads in a row that
+    did not find the task (F-35), `urlless`: that found a success without a result (F-48),
+    `fetches`: results that could not be had (F-53), `stumbles`: mistakes of ours in a row.
+    """
+
+    not_before_us: int | None = None
+    refused_since_us: int | None = None
+    missing: int = 0
+    urlless: int = 0
+    fetches: int = 0
+    stumbles: int = 0
+
+
+NO_TRIES = Tries()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One row. `short_id` is the reference that people read (8 characters, unique).
 
     `failure` is the name of an error class of `bot.errors`, set when the outcome is FAILED.
     `attempt` counts creates begun, `submitted_us` is when the last one was. `due_us` is when the
     engine looks again; `NEVER_US` once there is nothing to do. `late_us` is when a result came
-    after the credits had gone back (S-6): it is kept for the member, at no charge.
+    after the credits had gone back (S-6): it is kept for the member, at no charge. `asked_us` is
+    when the provider was last asked about a task of it (F-65), `looks` how many looks for a late
+    result are left.
     """
 
     id: int
@@ -355,6 +378,25 @@ class Job:
     sink: Sink | None
     charged_ucr: int | None
     late_us: int | None = None
+    asked_us: int | None = None
+    looks: int = 0
+    tries: Tries = NO_TRIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How a create's answer was judged; `digest` is the SHA-256 of its body."""
+
+    is_not_created: bool
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durations:
+    """What was learned of a model: how long its successes took, the usual one and the slowest."""
+
+    median_us: int
+    p99_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,7 +418,10 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """One body that came to a job's address; `seen_us` is None until the engine acted on it."""
+    """One body that came to a job's address; `seen_us` is None until the engine acted on it.
+
+    `tries` counts the reads of the task it names that decided nothing.
+    """
 
     id: int
     job_id: int
@@ -385,3 +430,4 @@ class Callback:
     body: str
     received_us: int
     seen_us: int | None
+    tries: int = 0

@@ -1,17 +1,16 @@
-"""What the parts of the engine share: the world around them, and what this process remembers."""
+"""What the parts of the engine share: the world around them."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.media import MediaModel
 from bot.clock import Clock
 from bot.jobs.cards import Cards
-from bot.jobs.machine import FRESH, Memory
 from bot.jobs.ports import Delivery, Fetcher, ResultFolder
 from bot.jobs.schedule import Facts, to_us
 from bot.limits import POLLS_PER_S_MAX
@@ -32,22 +31,6 @@ class Providers(Protocol):
 
 CallbackUrl = Callable[[int, int], str | None]
 """(job id, attempt) -> where the provider reports its end; None without PUBLIC_URL."""
-
-
-class Memories:
-    """What this process has seen of jobs that are not over; bounded by their number."""
-
-    def __init__(self) -> None:
-        self._by_job: dict[int, Memory] = {}
-
-    def of(self, job_id: int) -> Memory:
-        return self._by_job.get(job_id, FRESH)
-
-    def keep(self, job_id: int, memory: Memory) -> None:
-        self._by_job[job_id] = memory
-
-    def drop(self, job_id: int) -> None:
-        self._by_job.pop(job_id, None)
 
 
 class PollGate:
@@ -83,7 +66,6 @@ class Bench:
     callback_url: CallbackUrl
     breakers: Breakers
     fetch_image: FetchImage | None = None
-    memories: Memories = field(default_factory=Memories)
 
     def model_of(self, job: Job) -> MediaModel | None:
         """The job's model, None when it has left the catalogue since."""
@@ -103,8 +85,10 @@ class Bench:
 
     async def facts_of(self, job: Job) -> Facts:
         """What the machine is told beside the row. May raise `StoreUnavailable`."""
+        learned = await self.database.read(jobs.durations, model=job.model)
         return Facts(
-            usual_us=await self.database.read(jobs.median_duration_us, model=job.model),
+            usual_us=None if learned is None else learned.median_us,
+            slowest_us=None if learned is None else learned.p99_us,
             reachable=self.callback_url_of(job) is not None,
         )
 

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bot.jobs.ports import Delivered
+from bot.jobs.schedule import to_us
+from bot.limits import POLL_INTERVAL_S_MIN
 from storage import inbox, jobs, outbox
 from storage.database import Connection
 from storage.errors import Duplicate
@@ -41,11 +43,13 @@ def card_facts(connection: Connection, *, job_id: int) -> CardFacts | None:
     job = jobs.get(connection, job_id=job_id)
     if job is None:
         return None
+    waits, is_over = job.status is JobStatus.QUEUED, job.outcome is not None
+    learned = None if is_over else jobs.durations(connection, model=job.model)
     return CardFacts(
         job=job,
-        place=jobs.place_in_queue(connection, job_id=job_id),
-        usual_us=jobs.median_duration_us(connection, model=job.model),
-        artifacts=jobs.artifacts_of(connection, job_id=job_id),
+        place=jobs.place_in_queue(connection, job_id=job_id) if waits else None,
+        usual_us=None if learned is None else learned.median_us,
+        artifacts=jobs.artifacts_of(connection, job_id=job_id) if is_over else (),
     )
 
 
@@ -61,12 +65,24 @@ def heard_of(connection: Connection, *, job_id: int) -> Heard:
     """Read what was heard of a job."""
     return Heard(
         job=jobs.get(connection, job_id=job_id),
-        callbacks=tuple(
-            callback
-            for callback in inbox.callbacks_of(connection, job_id=job_id)
-            if callback.seen_us is None
-        ),
+        callbacks=inbox.unseen_of(connection, job_id=job_id),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was heard of a job before its provider is asked; or when that may be, not sooner."""
+
+    heard: tuple[Callback, ...]
+    not_before_us: int | None
+
+
+def begin_look(connection: Connection, *, job_id: int, now_us: int) -> Look:
+    """Write down that the provider is about to be asked, if it may be (F-65)."""
+    interval_us = to_us(POLL_INTERVAL_S_MIN)
+    not_before_us = jobs.ask(connection, job_id=job_id, interval_us=interval_us, now_us=now_us)
+    heard = () if not_before_us is not None else inbox.unseen_of(connection, job_id=job_id)
+    return Look(heard=heard, not_before_us=not_before_us)
 
 
 def wake_if_heard(connection: Connection, *, job_id: int, now_us: int) -> None:
@@ -96,28 +112,6 @@ def adopt_task(
     bound = jobs.bind(connection, job_id=job_id, task_id=task_id, now_us=now_us, due_us=due_us)
     assert bound is not None or job is None or job.status is not JobStatus.QUEUED
     return bound
-
-
-def attach_late(
-    connection: Connection,
-    *,
-    job_id: int,
-    artifacts: tuple[Artifact, ...],
-    loss_ucr: int,
-    task_id: str,
-    callback_ids: Collection[int],
-    now_us: int,
-) -> Job | None:
-    """Attach a late result, and be done with the callbacks that brought it (S-6)."""
-    inbox.mark_seen(connection, callback_ids=callback_ids, now_us=now_us)
-    return jobs.late_result(
-        connection,
-        job_id=job_id,
-        artifacts=artifacts,
-        loss_ucr=loss_ucr,
-        task_id=task_id,
-        now_us=now_us,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

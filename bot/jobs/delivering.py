@@ -29,7 +29,6 @@ class Deliverer:
         recorded = await bench.database.transact(
             record_outcome, job_id=job.id, delivered=delivered, now_us=bench.clock.now_us()
         )
-        bench.memories.drop(job.id)
         if recorded is not None:
             _log.info("job_delivered", job=job.short_id, sink=delivered.sink, outcome=job.outcome)
             await self._remove(recorded.unneeded)
@@ -55,13 +54,9 @@ class Deliverer:
         except Exception:  # noqa: BLE001 - our mistake; the outcome still belongs to the member.
             _log.exception("delivery_broke", job=job.short_id)
             retry_after_s = 0.0
-        wait, memory = after_postponed(
-            bench.memories.of(job.id),
-            retry_after_s=retry_after_s,
-            now_us=bench.clock.now_us(),
-            rng=bench.rng,
+        wait = after_postponed(
+            job, retry_after_s=retry_after_s, now_us=bench.clock.now_us(), rng=bench.rng
         )
-        bench.memories.keep(job.id, memory)
         await bench.database.transact(
             jobs.postpone, job_id=job.id, due_us=wait.due_us, now_us=bench.clock.now_us()
         )

@@ -9,6 +9,7 @@ was left is due work, and a `submitting` row without its process is a doubt (F-6
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 
 import structlog
@@ -18,6 +19,7 @@ from bot.jobs.books import let_go
 from bot.jobs.delivering import Deliverer
 from bot.jobs.evidence import Adopted, Evidence, Later, waits_for_evidence
 from bot.jobs.housekeeping import Housekeeper
+from bot.jobs.late import Latecomers
 from bot.jobs.machine import (
     Deliver,
     Doubt,
@@ -28,10 +30,9 @@ from bot.jobs.machine import (
     Wait,
     after_stumble,
     next_step,
-    steadied,
 )
 from bot.jobs.refreshing import Refresher
-from bot.jobs.schedule import US_PER_S, to_us
+from bot.jobs.schedule import US_PER_S, Facts, to_us
 from bot.jobs.submitting import Submitter
 from bot.jobs.watching import Watcher, fail_job
 from bot.limits import (
@@ -46,7 +47,7 @@ from bot.limits import (
 )
 from storage import jobs
 from storage.errors import StorageError, StoreInUse
-from storage.types import Job, JobStatus
+from storage.types import Job, JobStatus, Tries
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ class Engine:
         self._bench = bench
         self._watcher = Watcher(bench)
         self._evidence = Evidence(bench, self._watcher)
+        self._latecomers = Latecomers(bench, self._watcher)
         self._deliverer = Deliverer(bench)
         self._refresher = Refresher(bench)
         self._housekeeper = Housekeeper(bench)
@@ -145,13 +147,9 @@ class Engine:
             now_us=self._bench.clock.now_us(),
             lease_us=to_us(JOB_LEASE_S),
             limit=free,
-            queued_max=max(0, self._creates_max() - len(self._creates)),
+            creates_max=CREATES_PER_PROVIDER_MAX,
+            creates=Counter(provider for provider, _task in self._creates.values()),
         )
-
-    def _creates_max(self) -> int:
-        catalogue = self._bench.catalogue
-        models = (*catalogue.image_models.values(), *catalogue.video_models.values())
-        return CREATES_PER_PROVIDER_MAX * max(1, len({model.provider for model in models}))
 
     async def _rest(self, pause_s: float) -> None:
         sleeping = asyncio.create_task(self._bench.clock.sleep(pause_s))
@@ -215,6 +213,8 @@ class Engine:
         self._refresher.note(job)
         try:
             await work
+            if job.tries.stumbles:
+                await self._note_stumbles(job, 0)  # only those in a row count
         except StorageError as error:
             # The lease ends soon enough; until then the database has time to recover.
             _log.warning(
@@ -223,10 +223,6 @@ class Engine:
         except Exception:  # noqa: BLE001 - one job's trouble is not the others'.
             _log.exception("step_broke", job=job.short_id, status=job.status)
             await self._stumbled(job)
-        else:
-            memory = self._bench.memories.of(job.id)
-            if memory.stumbles:
-                self._bench.memories.keep(job.id, steadied(memory))
 
     async def _moved(self, job: Job) -> None:
         """A lease that was taken once more meanwhile is ended, or the next move would wait."""
@@ -251,10 +247,13 @@ class Engine:
             await self._decide(job, looked)
 
     async def _after_late(self, job: Job, looked: Later | None) -> None:
-        """A job that is over is let go for good, unless a callback still waits."""
-        if looked is None:
-            self._bench.memories.drop(job.id)
-        await self._postpone(job, Wait(due_us=job.due_us) if looked is None else looked)
+        """A job that is over is let go for good, unless a callback waits or its task still runs."""
+        if looked is not None:
+            await self._postpone(job, looked)
+        elif job.looks > 0:
+            await self._postpone(job, await self._latecomers.watch(job))
+        else:
+            await self._postpone(job, Wait(due_us=job.due_us))
 
     async def _decide(self, job: Job, looked: Later | None) -> None:
         """The one `match` over what can be done with a job."""
@@ -277,9 +276,10 @@ class Engine:
 
     async def _next(self, job: Job) -> Step:
         bench = self._bench
-        facts = await bench.facts_of(job)
-        memory = bench.memories.of(job.id)
-        return next_step(job, memory, facts, now_us=bench.clock.now_us())
+        # Only a doubt hangs on what was learned.
+        is_doubt = job.status is JobStatus.SUBMITTING
+        facts = await bench.facts_of(job) if is_doubt else Facts()
+        return next_step(job, facts, now_us=bench.clock.now_us())
 
     async def _queued(self, job: Job, rung: asyncio.Event) -> None:
         """Send it, unless its time is over, or a callback tells that it was sent all the same."""
@@ -299,13 +299,17 @@ class Engine:
             assert isinstance(decision, Submit)
             await self._submitter.submit(job, rung)
 
-    async def _postpone(self, job: Job, until: Wait | Later) -> None:
+    async def _postpone(self, job: Job, until: Wait | Later, *, tries: Tries | None = None) -> None:
         await self._bench.database.transact(
             jobs.postpone,
             job_id=job.id,
             due_us=until.due_us,
+            tries=tries,
             now_us=self._bench.clock.now_us(),
         )
+
+    async def _note_stumbles(self, job: Job, stumbles: int) -> None:
+        await self._bench.database.transact(jobs.note_stumbles, job_id=job.id, stumbles=stumbles)
 
     async def _stumbled(self, job: Job) -> None:
         """A mistake of ours: later again, and not for ever."""
@@ -313,14 +317,13 @@ class Engine:
         try:
             now = await bench.database.read(jobs.get, job_id=job.id)
             assert now is not None
-            decision, memory = after_stumble(
-                now, bench.memories.of(job.id), now_us=bench.clock.now_us()
-            )
-            bench.memories.keep(job.id, memory)
+            decision, tries = after_stumble(now, now_us=bench.clock.now_us())
             if isinstance(decision, Fail):
                 await fail_job(bench, now, decision)
-            elif now.status is not JobStatus.SUBMITTING:
-                await self._postpone(now, decision)
+            elif now.status is JobStatus.SUBMITTING:
+                await self._note_stumbles(now, tries.stumbles)
+            else:
+                await self._postpone(now, decision, tries=tries)
         except StorageError as error:
             _log.warning(
                 "job_not_moved", fault="F-110", job=job.short_id, error=type(error).__name__

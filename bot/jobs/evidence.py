@@ -1,27 +1,27 @@
 """Callbacks as evidence: whose task is it, and what follows (section 5, S-6, F-61 … F-65).
 
 A body names a task; whether that is ours is decided by our own read of it. One read per look, so
-that nobody can make us hammer the provider.
+that nobody can make us hammer the provider. What staff name (evidence d) comes the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
-from bot.errors import ProviderError, ResultUnavailable, ResultUnusable, TaskNotFound
+from bot.errors import ProviderError, TaskNotFound
 from bot.jobs.bench import Bench
-from bot.jobs.books import adopt_task, attach_late, heard_of
+from bot.jobs.books import adopt_task, heard_of
 from bot.jobs.hints import hint_of
-from bot.jobs.machine import confirms, evidence_delay_s, may_get
-from bot.jobs.money import reported_cost
+from bot.jobs.late import Latecomers
+from bot.jobs.machine import Wait, confirms, evidence_delay_s
 from bot.jobs.watching import Watcher
 from bot.limits import LATE_TRIES, POLL_INTERVAL_S_MIN, TASK_MISSING_TRIES
-from bot.providers.base import TaskState, TaskStatus
+from bot.providers.base import TaskState
 from storage import inbox, jobs
-from storage.types import Artifact, Callback, Job, JobStatus, Outcome
+from storage.types import Callback, Job, JobStatus, Outcome
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +52,15 @@ class Hint:
     named: tuple[Callback, ...]
     is_stray: bool
 
+    @property
+    def tries(self) -> int:
+        """How often it was read, and nothing was decided."""
+        return max(callback.tries for callback in self.named)
+
+    @property
+    def callback_ids(self) -> list[int]:
+        return [callback.id for callback in self.named]
+
 
 class Evidence:
     """Looks at what was heard of a job; None when nothing waits any more."""
@@ -59,32 +68,29 @@ class Evidence:
     def __init__(self, bench: Bench, watcher: Watcher) -> None:
         self._bench = bench
         self._watcher = watcher
+        self._latecomers = Latecomers(bench, watcher)
 
     async def look(self, job_id: int) -> Look:
         """Act on at most one task that callbacks name. May raise `StorageError`."""
         heard = await self._bench.database.read(heard_of, job_id=job_id)
-        job = heard.job
-        if job is None or not heard.callbacks:
+        job, callbacks = heard.job, heard.callbacks
+        if job is None or not callbacks:
             return None
         if job.outcome is Outcome.SUCCEEDED or job.late_us is not None:
-            await self._seen(heard.callbacks)
-            return None
-        hint = await self._next(job, heard.callbacks)
-        if hint is None:
-            return None
-        if not may_get(self._bench.memories.of(job.id), now_us=self._bench.clock.now_us()):
-            return self._soon()
-        return await self._judge(job, hint)
+            # It has its result: only a former attempt's task can still tell anything.
+            own = [one for one in callbacks if one.attempt == job.attempt]
+            await self._seen(own)
+            callbacks = tuple(one for one in callbacks if one.attempt != job.attempt)
+        hint = await self._next(job, callbacks)
+        return None if hint is None else await self._judge(job, hint)
 
     async def _judge(self, job: Job, hint: Hint) -> Look:
         """Read the task ourselves; only that counts (I-26)."""
         state = await self._watcher.read(job, hint.task_id)
+        if isinstance(state, Wait):
+            return Later(due_us=state.due_us)
         if isinstance(state, ProviderError):
-            tries = self._bench.memories.of(job.id).tried.get(hint.task_id, 0) + 1
-            if isinstance(state, TaskNotFound) and tries >= TASK_MISSING_TRIES:
-                await self._reject(job, hint.named, reason="no_such_task")
-                return self._soon()
-            return await self._again(job, hint)
+            return await self._unread(job, hint, state)
         is_confirmed = confirms(
             job,
             state,
@@ -96,11 +102,36 @@ class Evidence:
         if not is_confirmed:
             await self._reject(job, hint.named, reason="not_confirmed")
             return self._soon()
-        if hint.is_stray:
-            return await self._stray(job, state, hint)
-        if job.outcome is not None:
-            return await self._late(job, state, hint)
-        return await self._adopt(job, state, hint.task_id, hint.named)
+        return await self._confirmed(job, hint, state)
+
+    async def _unread(self, job: Job, hint: Hint, error: ProviderError) -> Look:
+        if isinstance(error, TaskNotFound) and hint.tries + 1 >= TASK_MISSING_TRIES:
+            await self._reject(job, hint.named, reason="no_such_task")
+            return self._soon()
+        return await self._again(job, hint)
+
+    async def _confirmed(self, job: Job, hint: Hint, state: TaskState) -> Look:
+        if hint.tries == 0:
+            await self._alarm(job, hint)
+        if job.outcome is None and not hint.is_stray:
+            return await self._adopt(job, state, hint)
+        if await self._latecomers.take(job, state, task_id=hint.task_id):
+            await self._seen(hint.named)
+            return self._soon()
+        return await self._again(job, hint)
+
+    async def _alarm(self, job: Job, hint: Hint) -> None:
+        """A create that was judged to have made nothing has made something (5.8)."""
+        verdict = await self._bench.database.read(
+            jobs.verdict_on, job_id=job.id, attempt=hint.named[-1].attempt
+        )
+        if verdict is not None and verdict.is_not_created:
+            _log.error(
+                "misclassified",
+                job=job.short_id,
+                attempt=hint.named[-1].attempt,
+                digest=verdict.digest,
+            )
 
     async def _next(self, job: Job, callbacks: Sequence[Callback]) -> Hint | None:
         """The task to read now: the least tried, of those the newest; nobody's name blocks it."""
@@ -111,107 +142,53 @@ class Evidence:
                 await self._reject(job, [callback], reason="no_task")
             else:
                 by_task.setdefault(task_id, []).append(callback)
-        tried = self._bench.memories.of(job.id).tried
-        for task_id, named in sorted(
-            by_task.items(), key=lambda item: (tried.get(item[0], 0), -item[1][-1].id)
-        ):
-            owner = await self._bench.database.read(
-                jobs.by_task, provider=job.provider, task_id=task_id
+        hints = [
+            Hint(
+                task_id=task_id,
+                named=tuple(named),
+                is_stray=task_id != job.task_id
+                and all(one.attempt != job.attempt for one in named),
             )
-            is_ours = owner is not None and owner.id == job.id
-            is_stray = not is_ours and all(one.attempt != job.attempt for one in named)
-            if is_ours or (owner is None and (is_stray or job.task_id is None)):
-                if is_stray and task_id not in tried:
-                    # A create that was judged to have made nothing has made something (5.8).
-                    _log.error("misclassified", job=job.short_id, digest=named[-1].digest)
-                return Hint(task_id=task_id, named=tuple(named), is_stray=is_stray)
-            await self._reject(job, named, reason="foreign_task")
+            for task_id, named in by_task.items()
+        ]
+        for hint in sorted(hints, key=lambda hint: (hint.tries, -hint.named[-1].id)):
+            if await self._may_be_ours(job, hint):
+                return hint
+            await self._reject(job, hint.named, reason="foreign_task")
         return None
 
-    async def _stray(self, job: Job, state: TaskState, hint: Hint) -> Look:
-        """A task of a former attempt: the job has another one, or none; this one is paid (I-10)."""
-        if state.status is TaskStatus.RUNNING:
-            return await self._again(job, hint)
-        if state.status is TaskStatus.SUCCEEDED:
-            reported = reported_cost(job, state.reported_credits)
-            await self._bench.database.transact(
-                jobs.stray_loss,
-                job_id=job.id,
-                task_id=hint.task_id,
-                loss_ucr=job.cost_ucr if reported is None else reported.cost_ucr,
-                now_us=self._bench.clock.now_us(),
-            )
-        await self._seen(hint.named)
-        return self._soon()
+    async def _may_be_ours(self, job: Job, hint: Hint) -> bool:
+        """Whether reading it could tell anything: nobody else's, and not what we have anyway."""
+        if hint.task_id == job.task_id:
+            return job.outcome is not Outcome.SUCCEEDED and job.late_us is None
+        owner = await self._bench.database.read(
+            jobs.by_task, provider=job.provider, task_id=hint.task_id
+        )
+        return owner is None and (hint.is_stray or job.task_id is None)
 
-    async def _adopt(
-        self, job: Job, state: TaskState, task_id: str, named: Sequence[Callback]
-    ) -> Adopted | None:
+    async def _adopt(self, job: Job, state: TaskState, hint: Hint) -> Adopted | None:
         """The lost answer is found (F-8, F-62)."""
         adopted = await self._bench.database.transact(
             adopt_task,
             job_id=job.id,
-            task_id=task_id,
-            callback_ids=[callback.id for callback in named],
+            task_id=hint.task_id,
+            callback_ids=hint.callback_ids,
             due_us=self._bench.in_us(POLL_INTERVAL_S_MIN),
             now_us=self._bench.clock.now_us(),
         )
         if adopted is None:
             return None
         _log.warning("adopted", fault="F-62", job=job.short_id, former=job.status)
-        memory = self._bench.memories.of(job.id)
-        self._bench.memories.keep(job.id, replace(memory, tried={}))
         return Adopted(job=adopted, state=state)
-
-    async def _late(self, job: Job, state: TaskState, hint: Hint) -> Look:
-        """The result came after the credits had gone back: kept for the member, free (S-6)."""
-        if state.status is TaskStatus.RUNNING:
-            return await self._again(job, hint)
-        files: tuple[Artifact, ...] = ()
-        reported = reported_cost(job, state.reported_credits)
-        loss_ucr = job.cost_ucr if reported is None else reported.cost_ucr
-        if state.status is TaskStatus.SUCCEEDED:
-            # It is paid, whatever becomes of the file: booked before anything can go wrong.
-            await self._bench.database.transact(
-                jobs.late_loss,
-                job_id=job.id,
-                loss_ucr=loss_ucr,
-                now_us=self._bench.clock.now_us(),
-            )
-            try:
-                files = await self._watcher.secured(job, state, patient=False)
-            except ResultUnavailable:
-                return await self._again(job, hint)
-            except ResultUnusable:
-                files = ()
-        if not files:
-            await self._seen(hint.named)
-            return self._soon()
-        attached = await self._bench.database.transact(
-            attach_late,
-            job_id=job.id,
-            artifacts=files,
-            loss_ucr=loss_ucr,
-            task_id=hint.task_id,
-            callback_ids=[callback.id for callback in hint.named],
-            now_us=self._bench.clock.now_us(),
-        )
-        if attached is not None:
-            _log.warning("late_result", fault="F-63", job=job.short_id, failure=job.failure)
-        return None
 
     async def _again(self, job: Job, hint: Hint) -> Look:
         """Try later; a job without an end in sight decides by its grace, one that is over here."""
-        memory = self._bench.memories.of(job.id)
-        tries = memory.tried.get(hint.task_id, 0) + 1
-        memory = replace(memory, tried={**memory.tried, hint.task_id: tries})
-        self._bench.memories.keep(job.id, memory)
-        if (job.outcome is not None or hint.is_stray) and tries >= LATE_TRIES:
+        await self._bench.database.transact(inbox.tried, callback_ids=hint.callback_ids)
+        if (job.outcome is not None or hint.is_stray) and hint.tries + 1 >= LATE_TRIES:
             await self._reject(job, hint.named, reason="gave_up")
             return self._soon()
         heard = await self._bench.database.read(heard_of, job_id=job.id)
-        waiting = {hint_of(callback.body) for callback in heard.callbacks}
-        least = min((memory.tried.get(name, 0) for name in waiting if name), default=tries)
+        least = min((callback.tries for callback in heard.callbacks), default=1)
         return Later(due_us=self._bench.in_us(evidence_delay_s(least)))
 
     def _soon(self) -> Later:
@@ -231,7 +208,10 @@ class Evidence:
 
 
 def waits_for_evidence(job: Job) -> bool:
-    """Whether callbacks can still say something new about it, beside what a poll would."""
+    """Whether callbacks can still say something new about it, beside what a poll would.
+
+    While a job runs, those of former attempts wait until it is over: its own polls go first.
+    """
     if job.status in {JobStatus.UNKNOWN, JobStatus.DELIVERED}:
         return True
     return job.status is JobStatus.QUEUED and job.attempt > 0

@@ -1,16 +1,15 @@
 """What to do with a job next: pure decisions from what is known (reliability.md S-1, S-5, 5).
 
-    decision, memory = after_poll(job, answer, memory, facts, now_us=…, rng=…)
+    decision, tries = after_poll(job, answer, now_us=…, rng=…)
 
-A `Memory` is what this process has seen of a job and may forget: after a restart the job merely
-gets its tries again, within its deadline. What must not be forgotten is in the row.
+What bounds hang on is in the job's row (`Job.tries`), so that no restart begins anew: a decision
+comes with what is to be written there.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from bot import limits
 from bot.errors import (
@@ -26,6 +25,7 @@ from bot.errors import (
 from bot.jobs.failures import failure_of
 from bot.jobs.money import reported_cost
 from bot.jobs.schedule import (
+    US_PER_S,
     Facts,
     doubled,
     grace_until_us,
@@ -34,36 +34,10 @@ from bot.jobs.schedule import (
     to_us,
 )
 from bot.providers.base import Created, CreateVerdict, NotCreated, TaskState, TaskStatus
-from storage.types import Job, JobStatus
+from storage.types import Job, JobStatus, Tries
 
 CRASH = "crash"
 """The cause of a doubt: the process ended between the intent and the answer (F-6 … F-8)."""
-
-# --- What is known -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """Counters of one job in this process.
-
-    `last_get_us`: when its task was last asked about. `not_before_us`: when a create that was
-    refused for now may be sent again, however often the job is woken.
-    """
-
-    last_get_us: int | None = None
-    not_before_us: int | None = None
-    refused_since_us: int | None = None
-    refusals: int = 0
-    missing: int = 0
-    urlless: int = 0
-    fetches: int = 0
-    deliveries: int = 0
-    tried: Mapping[str, int] = field(default_factory=dict)
-    stumbles: int = 0
-
-
-FRESH = Memory()
-
 
 # --- What to do ----------------------------------------------------------------------------------
 
@@ -94,6 +68,7 @@ class Requeue:
     """Certainly not created, and trying again can help."""
 
     due_us: int
+    tries: Tries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +93,14 @@ class Secure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fail:
-    """End it and give the hold back; `loss_ucr` is what the provider took nevertheless."""
+    """End it and give the hold back; `loss_ucr` is what the provider took nevertheless.
+
+    Its task may still bring a result: so many `looks` are taken (S-6).
+    """
 
     failure: str
     loss_ucr: int = 0
+    looks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,120 +119,108 @@ AfterFetch = Wait | Fail
 # --- Decisions -----------------------------------------------------------------------------------
 
 
-def next_step(job: Job, memory: Memory, facts: Facts, *, now_us: int) -> Step:
+def next_step(job: Job, facts: Facts, *, now_us: int) -> Step:
     """Decide about a job that is due, before anything was asked of anybody."""
     match job.status:
         case JobStatus.QUEUED:
-            return _next_of_queued(job, memory, now_us)
+            return _next_of_queued(job, now_us)
         case JobStatus.SUBMITTING:
             # Whoever wrote the intent is gone: sent or not, paid or not (I-24).
             return Doubt(cause=CRASH, grace_until_us=grace_until_us(job, facts, now_us=now_us))
         case JobStatus.RUNNING:
-            return _unless_too_soon(memory, now_us) or Poll()
+            return Poll()
         case JobStatus.UNKNOWN:
             assert job.grace_until_us is not None
             over = now_us >= job.grace_until_us
             return (
                 Fail(failure=OutcomeUnknown.__name__) if over else Wait(due_us=job.grace_until_us)
             )
-    assert job.status is JobStatus.FINISHED, "delivered is terminal: nobody claims it"
+    assert job.status is JobStatus.FINISHED, "delivered is terminal: it is only watched"
     assert job.finished_us is not None
     return Deliver(to_list=now_us - job.finished_us >= to_us(limits.DELIVERY_AGE_S_MAX))
 
 
-def _next_of_queued(job: Job, memory: Memory, now_us: int) -> Wait | Submit | Fail:
+def _next_of_queued(job: Job, now_us: int) -> Wait | Submit | Fail:
     if now_us >= job.deadline_us:
         return Fail(failure=DeadlinePassed.__name__)
-    if memory.not_before_us is not None and now_us < memory.not_before_us:
-        return Wait(due_us=memory.not_before_us)
+    if job.tries.not_before_us is not None and now_us < job.tries.not_before_us:
+        return Wait(due_us=job.tries.not_before_us)
     return Submit()
 
 
 def after_create(
-    job: Job,
-    verdict: CreateVerdict,
-    memory: Memory,
-    facts: Facts,
-    *,
-    now_us: int,
-    rng: random.Random,
-) -> tuple[AfterCreate, Memory]:
+    job: Job, verdict: CreateVerdict, facts: Facts, *, now_us: int, rng: random.Random
+) -> AfterCreate:
     """Decide by the verdict on a create: the table of section 5, point 2."""
     if isinstance(verdict, Created):
         delay_s = poll_delay_s(job.kind, polls=0, usual_us=facts.usual_us, rng=rng)
-        fresh = replace(FRESH, last_get_us=memory.last_get_us)
-        return Bind(task_id=verdict.task_id, due_us=now_us + to_us(delay_s)), fresh
+        return Bind(task_id=verdict.task_id, due_us=now_us + to_us(delay_s))
     if isinstance(verdict, NotCreated):
-        return _after_refusal(job, verdict, memory, now_us=now_us, rng=rng)
+        return _after_refusal(job, verdict, now_us=now_us, rng=rng)
     until_us = grace_until_us(job, facts, now_us=now_us)
-    return Doubt(cause=verdict.cause, grace_until_us=until_us), memory
+    return Doubt(cause=verdict.cause, grace_until_us=until_us)
 
 
 def _after_refusal(
-    job: Job, refusal: NotCreated, memory: Memory, *, now_us: int, rng: random.Random
-) -> tuple[Requeue | Fail, Memory]:
+    job: Job, refusal: NotCreated, *, now_us: int, rng: random.Random
+) -> Requeue | Fail:
     """Try again for five minutes where that can help (F-36, F-45); else the hold goes back."""
     failed = Fail(failure=failure_of(refusal.error))
     if not refusal.retryable:
-        return failed, memory
-    since_us = now_us if memory.refused_since_us is None else memory.refused_since_us
-    backoff_s = doubled(limits.REFUSED_DELAY_S, memory.refusals, limits.REFUSED_DELAY_S_MAX)
+        return failed
+    since_us = now_us if job.tries.refused_since_us is None else job.tries.refused_since_us
+    # Every attempt before this one was refused as well, or there would not be this one (I-24).
+    backoff_s = doubled(limits.REFUSED_DELAY_S, job.attempt - 1, limits.REFUSED_DELAY_S_MAX)
     delay_s = max(refusal.retry_after_s or 0.0, backoff_s)
     due_us = now_us + to_us(jittered(delay_s, rng))
     if due_us - since_us > to_us(limits.REFUSED_S_MAX) or due_us >= job.deadline_us:
-        return failed, memory
-    remembered = replace(
-        memory,
-        not_before_us=due_us,
-        refused_since_us=since_us,
-        refusals=memory.refusals + 1,
+        return failed
+    return Requeue(
+        due_us=due_us, tries=replace(job.tries, not_before_us=due_us, refused_since_us=since_us)
     )
-    return Requeue(due_us=due_us), remembered
 
 
 def after_poll(
-    job: Job,
-    answer: TaskState | ProviderError,
-    memory: Memory,
-    facts: Facts,
-    *,
-    now_us: int,
-    rng: random.Random,
-) -> tuple[AfterPoll, Memory]:
+    job: Job, answer: TaskState | ProviderError, *, now_us: int, rng: random.Random
+) -> tuple[AfterPoll, Tries]:
     """Decide by what the provider says of the task. A last look is taken after the deadline."""
+    tries = job.tries
     if isinstance(answer, TaskNotFound):
-        memory = replace(memory, missing=memory.missing + 1)
-        if memory.missing >= limits.TASK_MISSING_TRIES:  # F-35
-            return Fail(failure=TaskNotFound.__name__, loss_ucr=job.cost_ucr), memory
-        return Wait(due_us=now_us + to_us(limits.TASK_MISSING_DELAY_S)), memory
+        tries = replace(tries, missing=tries.missing + 1)
+        if tries.missing >= limits.TASK_MISSING_TRIES:  # F-35
+            return Fail(failure=TaskNotFound.__name__, loss_ucr=job.cost_ucr), tries
+        return Wait(due_us=now_us + to_us(limits.TASK_MISSING_DELAY_S)), tries
     if isinstance(answer, ProviderError):  # F-39
-        return _wait_or_end(job, None, facts, now_us=now_us, rng=rng), memory
-    memory = replace(memory, missing=0)
+        return _wait_or_end(job, None, now_us=now_us, rng=rng), tries
+    tries = replace(tries, missing=0)
     if answer.status is TaskStatus.FAILED:  # refunded upstream, say the documents
-        return Fail(failure=answer.failure or TaskFailed.__name__), memory
-    if answer.status is TaskStatus.SUCCEEDED:
-        return _after_success(job, answer, memory, now_us=now_us, rng=rng)
-    return _wait_or_end(job, answer.progress, facts, now_us=now_us, rng=rng), memory
+        return Fail(failure=answer.failure or TaskFailed.__name__), tries
+    if answer.status is TaskStatus.SUCCEEDED or went_back(job, answer):
+        return _after_success(job, answer, tries, now_us=now_us, rng=rng)
+    return _wait_or_end(job, answer.progress, now_us=now_us, rng=rng), tries
+
+
+def went_back(job: Job, state: TaskState) -> bool:
+    """Whether a task that was completed is said to run again (F-50): it stays completed."""
+    return state.status is TaskStatus.RUNNING and job.tries.urlless + job.tries.fetches > 0
 
 
 def _after_success(
-    job: Job, state: TaskState, memory: Memory, *, now_us: int, rng: random.Random
-) -> tuple[AfterPoll, Memory]:
+    job: Job, state: TaskState, tries: Tries, *, now_us: int, rng: random.Random
+) -> tuple[AfterPoll, Tries]:
     if state.urls or state.has_content:
-        return Secure(state=state), memory
-    memory = replace(memory, urlless=memory.urlless + 1)
-    if memory.urlless >= limits.URL_MISSING_TRIES:  # F-48
-        return _lost(job, ResultUnavailable.__name__, state), memory
-    delay_s = doubled(limits.POLL_DELAYS_S[0], memory.urlless - 1, limits.POLL_DELAYS_S[-1])
-    return Wait(due_us=now_us + to_us(jittered(delay_s, rng))), memory
+        return Secure(state=state), tries
+    tries = replace(tries, urlless=tries.urlless + 1)
+    if tries.urlless >= limits.URL_MISSING_TRIES:  # F-48
+        return _lost(job, ResultUnavailable.__name__, state), tries
+    delay_s = doubled(limits.POLL_DELAYS_S[0], tries.urlless - 1, limits.POLL_DELAYS_S[-1])
+    return Wait(due_us=now_us + to_us(jittered(delay_s, rng))), tries
 
 
-def _wait_or_end(
-    job: Job, progress: int | None, facts: Facts, *, now_us: int, rng: random.Random
-) -> Wait | Fail:
+def _wait_or_end(job: Job, progress: int | None, *, now_us: int, rng: random.Random) -> Wait | Fail:
     if now_us >= job.deadline_us:  # F-52
-        return Fail(failure=DeadlinePassed.__name__)
-    delay_s = poll_delay_s(job.kind, polls=job.polls + 1, usual_us=facts.usual_us, rng=rng)
+        return Fail(failure=DeadlinePassed.__name__, looks=limits.LATE_LOOKS)
+    delay_s = poll_delay_s(job.kind, polls=job.polls + 1, usual_us=None, rng=rng)
     # The deadline is kept, but not by asking more often than agreed.
     at_deadline_us = max(job.deadline_us, now_us + to_us(limits.POLL_INTERVAL_S_MIN))
     return Wait(due_us=min(now_us + to_us(delay_s), at_deadline_us), progress=progress)
@@ -263,57 +230,49 @@ def after_fetch(
     job: Job,
     error: ResultUnavailable | ResultUnusable,
     state: TaskState,
-    memory: Memory,
     *,
     now_us: int,
     rng: random.Random,
-) -> tuple[AfterFetch, Memory]:
+) -> tuple[AfterFetch, Tries]:
     """Decide about a result that could not be secured: a fresh read may name a better address."""
     if isinstance(error, ResultUnusable):  # F-54, F-55
-        return _lost(job, ResultUnusable.__name__, state), memory
-    memory = replace(memory, fetches=memory.fetches + 1)
-    if memory.fetches >= limits.FETCH_TRIES:  # F-53
-        return _lost(job, ResultUnavailable.__name__, state), memory
-    delay_s = doubled(limits.POLL_DELAYS_S[0], memory.fetches - 1, limits.POLL_DELAYS_S[-1])
-    return Wait(due_us=now_us + to_us(jittered(delay_s, rng))), memory
+        return _lost(job, ResultUnusable.__name__, state), job.tries
+    tries = replace(job.tries, missing=0, fetches=job.tries.fetches + 1)
+    if tries.fetches >= limits.FETCH_TRIES:  # F-53
+        return _lost(job, ResultUnavailable.__name__, state), tries
+    delay_s = doubled(limits.POLL_DELAYS_S[0], tries.fetches - 1, limits.POLL_DELAYS_S[-1])
+    return Wait(due_us=now_us + to_us(jittered(delay_s, rng))), tries
 
 
-def after_stumble(job: Job, memory: Memory, *, now_us: int) -> tuple[Wait | Fail, Memory]:
+def after_stumble(job: Job, *, now_us: int) -> tuple[Wait | Fail, Tries]:
     """Decide after a mistake of ours: a job that always trips us must not do so for ever."""
-    memory = replace(memory, stumbles=memory.stumbles + 1)
-    delay_s = doubled(limits.STEP_ERROR_DELAY_S, memory.stumbles - 1, limits.DELIVERY_DELAY_S_MAX)
+    tries = replace(job.tries, stumbles=job.tries.stumbles + 1)
+    delay_s = doubled(limits.STEP_ERROR_DELAY_S, tries.stumbles - 1, limits.DELIVERY_DELAY_S_MAX)
     wait = Wait(due_us=now_us + to_us(delay_s))
     over = job.status in {JobStatus.FINISHED, JobStatus.DELIVERED}
-    if over or memory.stumbles < limits.STEP_ERRORS_MAX:
-        return wait, memory
+    if over or tries.stumbles < limits.STEP_ERRORS_MAX:
+        return wait, tries
     paid = job.status is JobStatus.RUNNING
-    return Fail(failure=Unexpected.__name__, loss_ucr=job.cost_ucr if paid else 0), memory
+    return Fail(failure=Unexpected.__name__, loss_ucr=job.cost_ucr if paid else 0), tries
 
 
-def steadied(memory: Memory) -> Memory:
-    """Return the memory of a job that was moved without a mistake."""
-    return replace(memory, stumbles=0)
+def after_postponed(job: Job, *, retry_after_s: float, now_us: int, rng: random.Random) -> Wait:
+    """Decide when to deliver again (S-7): after half of what has passed since the end, at least.
+
+    So the waits grow by themselves, and a restart does not begin anew.
+    """
+    assert job.finished_us is not None
+    passed_s = (now_us - job.finished_us) / US_PER_S
+    backoff_s = min(max(limits.DELIVERY_DELAY_S, passed_s / 2), limits.DELIVERY_DELAY_S_MAX)
+    return Wait(due_us=now_us + to_us(jittered(max(retry_after_s, backoff_s), rng)))
 
 
-def after_postponed(
-    memory: Memory, *, retry_after_s: float, now_us: int, rng: random.Random
-) -> tuple[Wait, Memory]:
-    """Decide when to deliver again (S-7)."""
-    backoff_s = doubled(limits.DELIVERY_DELAY_S, memory.deliveries, limits.DELIVERY_DELAY_S_MAX)
-    delay_s = jittered(max(retry_after_s, backoff_s), rng)
-    return Wait(due_us=now_us + to_us(delay_s)), replace(memory, deliveries=memory.deliveries + 1)
-
-
-def may_get(memory: Memory, *, now_us: int) -> bool:
-    """Whether the provider may be asked about this job's task now (F-65)."""
-    return _unless_too_soon(memory, now_us) is None
-
-
-def _unless_too_soon(memory: Memory, now_us: int) -> Wait | None:
-    if memory.last_get_us is None:
-        return None
-    earliest_us = memory.last_get_us + to_us(limits.POLL_INTERVAL_S_MIN)
-    return Wait(due_us=earliest_us) if now_us < earliest_us else None
+def next_look_us(job: Job, *, now_us: int) -> int:
+    """When a task may be looked at that had not ended by the deadline (S-5, F-52)."""
+    before = limits.LATE_LOOKS - job.looks
+    delay_s = doubled(limits.LATE_LOOK_DELAY_S, before, limits.LATE_LOOK_DELAY_S_MAX)
+    since_us = now_us if job.asked_us is None else min(job.asked_us, now_us)
+    return since_us + to_us(delay_s)
 
 
 # --- Evidence ------------------------------------------------------------------------------------

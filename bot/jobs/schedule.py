@@ -27,41 +27,33 @@ _DEADLINE_S: Mapping[JobKind, float] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """`usual_us` is the model's median duration, None until one is learned.
+    """What was learned of the model: its usual and its slowest duration, None until one is.
 
     `reachable`: a callback can come, so waiting for evidence makes sense.
     """
 
     usual_us: int | None = None
+    slowest_us: int | None = None
     reachable: bool = False
 
 
 def poll_delay_s(kind: JobKind, *, polls: int, usual_us: int | None, rng: random.Random) -> float:
     """Return the wait before poll number `polls` + 1 (S-5).
 
-    The first one that may find the end comes at the model's usual duration, then 5, 10, 20, 30
-    and 60 s. While the usual end is further away, one poll a minute brings progress for the card.
+    The first one comes at the model's usual duration, then 5, 10, 20, 30 and 60 s.
     """
-    usual_s = _FIRST_POLL_S[kind] if usual_us is None else usual_us / US_PER_S
-    usual_s = min(max(usual_s, 0.0), _DEADLINE_S[kind])
-    slowest_s = limits.POLL_DELAYS_S[-1]
-    early = max(0, -int(-usual_s // slowest_s) - 1)
-    if polls < early:
-        return jittered(slowest_s, rng)
-    if polls == early:
-        rest_s = usual_s - early * slowest_s
-        return jittered(max(rest_s, limits.POLL_INTERVAL_S_MIN) if polls else rest_s, rng)
-    later = min(polls - early, len(limits.POLL_DELAYS_S)) - 1
-    return jittered(limits.POLL_DELAYS_S[later], rng)
+    if polls == 0:
+        usual_s = _FIRST_POLL_S[kind] if usual_us is None else usual_us / US_PER_S
+        return jittered(min(usual_s, _DEADLINE_S[kind]), rng)
+    return jittered(limits.POLL_DELAYS_S[min(polls, len(limits.POLL_DELAYS_S)) - 1], rng)
 
 
 def grace_until_us(job: Job, facts: Facts, *, now_us: int) -> int:
     """Return how long a doubt may last (section 5, point 5)."""
     if not facts.reachable:
         return now_us + to_us(limits.BLIND_GRACE_S)
-    learned_s = limits.GRACE_DURATIONS * (facts.usual_us or 0) / US_PER_S
-    grace_s = min(max(_GRACE_S[job.kind], learned_s), _DEADLINE_S[job.kind])
-    return now_us + to_us(grace_s)
+    learned_s = limits.GRACE_DURATIONS * (facts.slowest_us or 0) / US_PER_S
+    return now_us + to_us(max(_GRACE_S[job.kind], learned_s))
 
 
 def to_us(seconds: float) -> int:

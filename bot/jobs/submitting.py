@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -62,7 +64,10 @@ class Submitter:
         """
         facts = await self._bench.facts_of(job)
         begun = await self._bench.database.transact(
-            jobs.begin_submit, job_id=job.id, now_us=self._bench.clock.now_us()
+            jobs.begin_submit,
+            job_id=job.id,
+            digest=request_digest(job),
+            now_us=self._bench.clock.now_us(),
         )
         if begun is None:  # cancelled meanwhile
             return
@@ -151,15 +156,8 @@ class Submitter:
 
     async def _record(self, job: Job, verdict: CreateVerdict, facts: Facts) -> None:
         bench = self._bench
-        decision, memory = after_create(
-            job,
-            verdict,
-            bench.memories.of(job.id),
-            facts,
-            now_us=bench.clock.now_us(),
-            rng=bench.rng,
-        )
-        bench.memories.keep(job.id, memory)
+        decision = after_create(job, verdict, facts, now_us=bench.clock.now_us(), rng=bench.rng)
+        digest = None if isinstance(verdict, Created) else verdict.digest
         match decision:
             case Bind():
                 await self._bind(job, decision, facts)
@@ -169,10 +167,11 @@ class Submitter:
                     jobs.requeue,
                     job_id=job.id,
                     due_us=decision.due_us,
+                    digest=digest,
+                    tries=decision.tries,
                     now_us=bench.clock.now_us(),
                 )
             case Doubt():
-                digest = verdict.digest if isinstance(verdict, Unknown) else None
                 await self.doubt(job, decision, digest=digest)
             case Fail():
                 _log.warning("create_refused", job=job.short_id, failure=decision.failure)
@@ -182,6 +181,7 @@ class Submitter:
                     failure=decision.failure,
                     cause=cause_of(decision.failure),
                     loss_ucr=decision.loss_ucr,
+                    digest=digest,
                     now_us=bench.clock.now_us(),
                 )
 
@@ -216,10 +216,17 @@ class Submitter:
             job_id=job.id,
             cause=decision.cause,
             grace_until_us=decision.grace_until_us,
+            digest=digest,
             # At once: evidence may have come before the doubt.
             due_us=self._bench.clock.now_us(),
             now_us=self._bench.clock.now_us(),
         )
+
+
+def request_digest(job: Job) -> str:
+    """What is sent, for the record: two creates of the same have the same (section 5, point 1)."""
+    sent = json.dumps([job.provider, job.model, job.prompt, job.request], sort_keys=True)
+    return hashlib.sha256(sent.encode()).hexdigest()
 
 
 def _compare(job: Job, verdict: CreateVerdict) -> None:

@@ -16,10 +16,19 @@ from bot.errors import (
     ResultUnusable,
 )
 from bot.jobs.bench import Bench
-from bot.jobs.books import Heard, heard_of
+from bot.jobs.books import Look, begin_look
 from bot.jobs.failures import cause_of
 from bot.jobs.hints import hint_of
-from bot.jobs.machine import AfterFetch, AfterPoll, Fail, Secure, Wait, after_fetch, after_poll
+from bot.jobs.machine import (
+    AfterFetch,
+    AfterPoll,
+    Fail,
+    Secure,
+    Wait,
+    after_fetch,
+    after_poll,
+    went_back,
+)
 from bot.jobs.money import reported_cost
 from bot.jobs.ports import NO_ROOM, Fetched
 from bot.jobs.schedule import to_us
@@ -32,7 +41,7 @@ from bot.limits import (
 )
 from bot.providers.base import MediaProvider, TaskState
 from storage import inbox, jobs
-from storage.types import Artifact, Job, JobKind
+from storage.types import Artifact, Callback, Job, JobKind, Tries
 
 _log = structlog.get_logger(__name__)
 
@@ -48,22 +57,33 @@ class Watcher:
 
     async def poll(self, job: Job) -> None:
         """Ask about a running job, and act on the answer."""
-        bench = self._bench
         assert job.task_id is not None
-        heard = await bench.database.read(heard_of, job_id=job.id)
-        answer = await self.read(job, job.task_id)
-        if isinstance(answer, TaskState) and heard.callbacks:
-            await self._note_heard(job, heard)
+        look = await self._begin(job)
+        if look.not_before_us is not None:
+            await self._apply(job, Wait(due_us=look.not_before_us), job.tries, polled=False)
+            return
+        answer = await self._ask(job, job.task_id)
+        if isinstance(answer, TaskState) and look.heard:
+            await self._note_heard(job, look.heard)
         await self.act(job, answer)
 
-    async def read(self, job: Job, task_id: str) -> TaskState | ProviderError:
-        """Read a task with our key, in its turn; when is remembered (F-65)."""
-        bench = self._bench
-        await bench.gate.passed()
-        memory = bench.memories.of(job.id)
-        bench.memories.keep(job.id, replace(memory, last_get_us=bench.clock.now_us()))
+    async def read(self, job: Job, task_id: str) -> TaskState | ProviderError | Wait:
+        """Read a task with our key, in its turn; or when that may be (F-65)."""
+        look = await self._begin(job)
+        if look.not_before_us is not None:
+            return Wait(due_us=look.not_before_us)
+        return await self._ask(job, task_id)
+
+    async def _begin(self, job: Job) -> Look:
+        await self._bench.gate.passed()
+        return await self._bench.database.transact(
+            begin_look, job_id=job.id, now_us=self._bench.clock.now_us()
+        )
+
+    async def _ask(self, job: Job, task_id: str) -> TaskState | ProviderError:
         try:
-            return await bench.providers.for_provider(job.provider, model=job.model).get(task_id)
+            provider = self._bench.providers.for_provider(job.provider, model=job.model)
+            return await provider.get(task_id)
         except ProviderError as error:
             _log.info(
                 "task_not_read",
@@ -77,38 +97,32 @@ class Watcher:
     async def act(self, job: Job, answer: TaskState | ProviderError) -> None:
         """Do what follows from the provider's answer about a running job."""
         bench = self._bench
-        facts = await bench.facts_of(job)
-        decision, memory = after_poll(
-            job,
-            answer,
-            bench.memories.of(job.id),
-            facts,
-            now_us=bench.clock.now_us(),
-            rng=bench.rng,
-        )
-        bench.memories.keep(job.id, memory)
+        if isinstance(answer, TaskState) and went_back(job, answer):
+            _log.warning("status_went_back", fault="F-50", job=job.short_id)
+        decision, tries = after_poll(job, answer, now_us=bench.clock.now_us(), rng=bench.rng)
         if isinstance(decision, Secure):
             await self._finish(job, decision.state)
         else:
-            await self._apply(job, decision, polled=True)
+            await self._apply(job, decision, tries, polled=True)
 
-    async def _note_heard(self, job: Job, heard: Heard) -> None:
+    async def _note_heard(self, job: Job, heard: Sequence[Callback]) -> None:
         """What a callback said beside our own read changes nothing; a foreign one is told."""
-        for callback in heard.callbacks:
+        for callback in heard:
             if hint_of(callback.body) != job.task_id:
                 _log.warning(
                     "callback_rejected", fault="F-65", job=job.short_id, reason="foreign_task"
                 )
         await self._bench.database.transact(
             inbox.mark_seen,
-            # One of a former attempt may name a task that cost something: looked at if this fails.
-            callback_ids=[one.id for one in heard.callbacks if one.attempt == job.attempt],
+            # One of a former attempt may name a task that cost something: it waits for the end.
+            callback_ids=[one.id for one in heard if one.attempt == job.attempt],
             now_us=self._bench.clock.now_us(),
         )
 
-    async def _apply(self, job: Job, decision: AfterPoll | AfterFetch, *, polled: bool) -> None:
+    async def _apply(
+        self, job: Job, decision: AfterPoll | AfterFetch, tries: Tries, *, polled: bool
+    ) -> None:
         bench = self._bench
-        now_us = bench.clock.now_us()
         if isinstance(decision, Fail):
             await fail_job(bench, job, decision)
             return
@@ -119,7 +133,8 @@ class Watcher:
             due_us=decision.due_us,
             progress=decision.progress,
             polled=polled,
-            now_us=now_us,
+            tries=tries,
+            now_us=bench.clock.now_us(),
         )
 
     # --- The result ---------------------------------------------------------------------------
@@ -127,9 +142,9 @@ class Watcher:
     async def _finish(self, job: Job, state: TaskState) -> None:
         """Secure the bytes first, settle then: what nobody can show is not paid (S-1)."""
         bench = self._bench
-        memory = bench.memories.of(job.id)
+        patient = job.tries.fetches + 1 < FETCH_TRIES
         try:
-            files = await self.secured(job, state, patient=memory.fetches + 1 < FETCH_TRIES)
+            files = await self.secured(job, state, patient=patient)
         except (ResultUnavailable, ResultUnusable) as error:
             _log.warning(
                 "result_not_secured",
@@ -137,16 +152,10 @@ class Watcher:
                 job=job.short_id,
                 error=type(error).__name__,
             )
-            decision, memory = after_fetch(
-                job,
-                error,
-                state,
-                bench.memories.of(job.id),
-                now_us=bench.clock.now_us(),
-                rng=bench.rng,
+            decision, tries = after_fetch(
+                job, error, state, now_us=bench.clock.now_us(), rng=bench.rng
             )
-            bench.memories.keep(job.id, memory)
-            await self._apply(job, decision, polled=True)
+            await self._apply(job, decision, tries, polled=True)
             return
         await self._settle(job, state, files)
 
@@ -261,6 +270,7 @@ async def fail_job(bench: Bench, job: Job, decision: Fail) -> None:
         failure=decision.failure,
         cause=cause_of(decision.failure),
         loss_ucr=decision.loss_ucr,
+        looks=decision.looks,
         now_us=bench.clock.now_us(),
     )
     if failed is not None:

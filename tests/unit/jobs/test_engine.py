@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -73,7 +74,7 @@ async def test_a_callback_during_long_work_is_not_lost(world: World) -> None:
 
 @virtually
 async def test_a_restart_does_not_wait_for_the_former_leases(world: World) -> None:
-    """S-10: who held them is gone; the first look comes at once."""
+    """S-10: who held them is gone; the provider's five seconds alone are waited for (F-65)."""
     world.files.slow_s = 20.0
     await world.boot()
     job = await world.request()
@@ -81,7 +82,9 @@ async def test_a_restart_does_not_wait_for_the_former_leases(world: World) -> No
     await world.crash()
     world.files.slow_s = 0.1
     await world.boot()
-    await world.delivered(job, within_s=3)
+    await world.delivered(job, within_s=8)
+    times = [at_us for _task, at_us in world.provider.gets]
+    assert min(b - a for a, b in itertools.pairwise(times)) >= 5_000_000
     await world.stop()
     world.check_over()
 

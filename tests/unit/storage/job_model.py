@@ -33,7 +33,8 @@ class Piece:
 
     @property
     def unheard(self) -> bool:
-        return self.outcome != "succeeded" and bool(self.unseen)
+        """All callbacks of the model are of the first attempt: a later one makes them strays."""
+        return (self.outcome != "succeeded" or self.attempt != 1) and bool(self.unseen)
 
 
 @dataclass
@@ -105,10 +106,11 @@ class Board:
         """A late result."""
         if piece.outcome not in {"failed", "cancelled"} or piece.attempt == 0 or piece.late:
             return False
+        is_own = task in {None, piece.task}
         if task is not None:
             if piece.task not in {None, task} or self.owner_of(task) not in {None, piece}:
                 return False
             piece.task = task
         piece.late = True
-        self.loss += max(0, loss - piece.loss)
+        self.loss += max(0, loss - piece.loss) if is_own else loss
         return True

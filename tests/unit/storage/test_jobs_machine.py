@@ -124,7 +124,7 @@ class JobMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 4), queued=st.none() | st.integers(0, 2))
     def claim(self, limit: int, queued: int | None) -> None:
         expected = self.board.claim(self.now_us, LEASE_US, limit, queued)
-        found = self._act(jobs.claim_due, lease_us=LEASE_US, limit=limit, queued_max=queued)
+        found = self._act(jobs.claim_due, lease_us=LEASE_US, limit=limit, creates_max=queued)
         assert [job.id for job in found] == [piece.id for piece in expected]
 
     @rule(piece=pieces, wait_us=waits, polled=st.booleans())
@@ -250,7 +250,7 @@ class JobMachine(RuleBasedStateMachine):
         if not known:
             piece.bodies.add(body)
             piece.unseen.add(body)
-            if piece.outcome != "succeeded":
+            if piece.outcome != "succeeded" or piece.attempt != 1:
                 piece.due, piece.woken = min(piece.due, self.now_us), True
         came = inbox.Arrival(job_id=piece.id, attempt=1, digest=body, body=body)
         (verdict,) = self._act(

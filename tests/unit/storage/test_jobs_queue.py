@@ -38,7 +38,7 @@ def test_who_was_served_least_recently_is_next(workshop: Workshop) -> None:
     workshop.now_us += 1
     for name, user_id in (("t2", TOM), ("m2", MIRA), ("s1", SAM)):
         workshop.order(name, user_id=user_id)
-    assert workshop.claim(limit=3, queued_max=3) == ["m", "t", "s1"]
+    assert workshop.claim(limit=3, creates_max=3) == ["m", "t", "s1"]
     workshop.now_us += 1
     assert workshop.claim() == ["m2", "t2"]
 
@@ -58,8 +58,8 @@ def test_work_on_its_way_goes_before_the_queue(workshop: Workshop) -> None:
     finished = workshop.at("finished", "finished")
     workshop.now_us += 2 * MINUTE_US
     assert running.due_us > finished.due_us
-    assert workshop.claim(queued_max=2) == ["finished", "running", "q1", "q2"]
-    assert workshop.claim(queued_max=0) == []
+    assert workshop.claim(creates_max=2) == ["finished", "running", "q1", "q2"]
+    assert workshop.claim(creates_max=0) == []
     assert workshop.claim(limit=1) == ["q3"]
 
 
@@ -97,6 +97,19 @@ def test_the_place_in_the_queue_is_the_order_of_turns(workshop: Workshop) -> Non
     workshop.now_us += 1
     assert places() == [1, 2, None, None]
     assert workshop.database.view(jobs.place_in_queue, job_id=99) is None
+
+
+def test_every_provider_has_its_own_queue(workshop: Workshop) -> None:
+    """One whose creates are all taken keeps nobody from being sent to another."""
+    mine = [workshop.order(f"a{n}") for n in range(3)]
+    others = [workshop.order(f"v{n}", user_id=TOM, provider="video") for n in range(2)]
+    view = workshop.database.view
+    assert [view(jobs.place_in_queue, job_id=job.id) for job in others] == [1, 2]
+    wanted = {mine[0].id: 1, mine[1].id: 2, mine[2].id: 3, others[0].id: 1, others[1].id: 2}
+    assert view(jobs.places) == wanted
+    assert workshop.claim(creates_max=4, creates={"aivideo": 4, "video": 3}) == ["v0"]
+    assert workshop.claim(creates_max=4, creates={"aivideo": 2}) == ["a0", "a1", "v1"]
+    assert workshop.claim(creates_max=4, creates={"gone": 4}) == ["a2"]
 
 
 def test_a_job_that_backs_off_keeps_its_place(workshop: Workshop) -> None:

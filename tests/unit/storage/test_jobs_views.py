@@ -8,7 +8,7 @@ import pytest
 
 from storage import jobs
 from storage.short_ids import ALPHABET, normalised, short_id
-from storage.types import Artifact, Job, Sink
+from storage.types import Artifact, Durations, Job, Sink
 from tests.unit.storage.bank import DAY_US, MIRA, TOM
 from tests.unit.storage.workshop import MINUTE_US, PRICE, Workshop, picture
 
@@ -96,7 +96,19 @@ def test_cards_in_progress_are_those_to_refresh(workshop: Workshop) -> None:
     assert len(workshop.database.view(jobs.open_cards, limit=2)) == 2
 
 
-def test_the_median_duration_is_learnt_from_the_newest_successes(workshop: Workshop) -> None:
+def test_cards_are_read_page_by_page(workshop: Workshop) -> None:
+    """So that the fifty oldest do not keep all others from being brought up to date."""
+    made = [workshop.at("running") for _ in range(3)]
+    for job in made:
+        workshop.database.run(jobs.record_card, job_id=job.id, message_id=100 + job.id)
+    first, second, third = (job.id for job in made)
+    page = workshop.database.view(jobs.open_cards, limit=2)
+    assert [job.id for job in page] == [first, second]
+    page = workshop.database.view(jobs.open_cards, after_id=second, limit=2)
+    assert [job.id for job in page] == [third]
+
+
+def test_durations_are_learnt_from_the_newest_successes(workshop: Workshop) -> None:
     """S-5: by model; failures teach nothing."""
     view = workshop.database.view
 
@@ -105,16 +117,22 @@ def test_the_median_duration_is_learnt_from_the_newest_successes(workshop: Works
         workshop.now_us += minutes * MINUTE_US
         assert workshop.succeed(job, PRICE)
 
-    assert view(jobs.median_duration_us, model="gpt-image-2") is None
+    assert view(jobs.durations, model="gpt-image-2") is None
     for minutes in (90, 1, 2, 3):
         take(minutes)
     take(50, model="kling")
     failed = workshop.at("running")
     workshop.now_us += DAY_US
     workshop.fail(failed)
-    assert view(jobs.median_duration_us, model="gpt-image-2") == 3 * MINUTE_US
-    assert view(jobs.median_duration_us, model="gpt-image-2", last=3) == 2 * MINUTE_US
-    assert view(jobs.median_duration_us, model="kling") == 50 * MINUTE_US
+    assert view(jobs.durations, model="gpt-image-2") == Durations(
+        median_us=3 * MINUTE_US, p99_us=90 * MINUTE_US
+    )
+    assert view(jobs.durations, model="gpt-image-2", last=3) == Durations(
+        median_us=2 * MINUTE_US, p99_us=3 * MINUTE_US
+    )
+    assert view(jobs.durations, model="kling") == Durations(
+        median_us=50 * MINUTE_US, p99_us=50 * MINUTE_US
+    )
 
 
 def test_a_clock_that_was_set_back_teaches_no_negative_duration(workshop: Workshop) -> None:
@@ -122,7 +140,9 @@ def test_a_clock_that_was_set_back_teaches_no_negative_duration(workshop: Worksh
     job = workshop.at("running")
     workshop.now_us -= DAY_US
     workshop.succeed(job)
-    assert workshop.database.view(jobs.median_duration_us, model="gpt-image-2") == 0
+    assert workshop.database.view(jobs.durations, model="gpt-image-2") == Durations(
+        median_us=0, p99_us=0
+    )
 
 
 # --- Files ---------------------------------------------------------------------------------------

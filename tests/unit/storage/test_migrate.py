@@ -159,7 +159,8 @@ def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> N
         migrate.upgrade(connection)
         after = snapshot(connection)
         assert migrate.current(connection) == migrate.head()
-    new = {"jobs", "job_events", "artifacts", "callbacks", "token_ratios", "outbox"}
+    old = {"jobs", "job_events", "artifacts", "callbacks"}
+    new = {*old, "job_acts", "token_ratios", "outbox"}
     assert set(after) - set(before) == new
     assert all(after[table] == [] for table in new)
     before["turns"] = [(*row, None, None) for row in before["turns"]]
@@ -211,6 +212,9 @@ def test_facts_are_guarded_in_the_migrated_database(engine: Engine) -> None:
             "holds_frozen",
             "holds_no_delete",
             "holds_no_replace",
+            "job_acts_no_delete",
+            "job_acts_no_replace",
+            "job_acts_no_update",
             "job_events_no_delete",
             "job_events_no_replace",
             "job_events_no_update",
