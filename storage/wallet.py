@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from storage.books import Act, Move, record
 from storage.errors import InsufficientCredits
@@ -157,7 +157,11 @@ _OPEN = (
     )
     .join(_available, (_available.c.bucket_id == buckets.c.id) & (_available.c.kind == "available"))
     .join(_held, (_held.c.bucket_id == buckets.c.id) & (_held.c.kind == "held"))
-    .where(buckets.c.owner_kind == "user", buckets.c.closed_us.is_(None))
+    .where(
+        buckets.c.owner_kind == "user",
+        buckets.c.owner_id == bindparam("owner_id"),
+        buckets.c.closed_us.is_(None),
+    )
 )
 
 
@@ -177,7 +181,7 @@ def load(connection: Connection, *, user_id: int, now_us: int) -> Wallet:
             available_ucr=row.available_ucr,
             held_ucr=row.held_ucr,
         )
-        for row in connection.execute(_OPEN.where(buckets.c.owner_id == user_id))
+        for row in connection.execute(_OPEN, {"owner_id": user_id})
     ]
     newest_start_us = max(
         (b.starts_us for b in found if b.kind is BucketKind.ALLOWANCE), default=now_us
