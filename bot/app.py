@@ -36,7 +36,7 @@ from bot.web.site import Site
 from storage import preferences
 from storage.database import Connection, Database, Store, sqlite_path
 from storage.errors import StorageError, StoreInUse
-from storage.types import OpenTurn
+from storage.types import OwedTurn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,7 +111,7 @@ async def _serve(
     engine: Engine,
     guard: StartGuard,
     stop: asyncio.Event,
-    interrupted: tuple[OpenTurn, ...],
+    interrupted: tuple[OwedTurn, ...],
 ) -> None:
     """Be in Discord until `stop`; then answers may end before the connection does."""
     assert settings.discord_token is not None
@@ -143,7 +143,7 @@ async def _serve(
         await guard.note_good_start()
 
 
-async def _tell_when_ready(client: AtelierBot, interrupted: tuple[OpenTurn, ...]) -> None:
+async def _tell_when_ready(client: AtelierBot, interrupted: tuple[OwedTurn, ...]) -> None:
     await client.wait_until_ready()
     _log.info("ready", user=str(client.user), guilds=len(client.guilds))
     await client.tell_interrupted(interrupted)

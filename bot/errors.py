@@ -51,6 +51,9 @@ AtelierError
 │   ├── AnswerMalformed
 │   ├── StreamCut
 │   └── StreamStalled
+├── AnswerUnfinished
+│   ├── Interrupted
+│   └── BrokenTooOften
 ├── JobFailure
 │   ├── TaskFailed
 │   ├── DeadlinePassed
@@ -265,7 +268,7 @@ class TurnOver(Refused):
 
 
 class Restarting(Refused):
-    """The process is ending: nothing new is begun, and a running answer was cut off (F-20)."""
+    """The process is ending: nothing new is begun (S-11)."""
 
 
 class CommandOutdated(Refused):
@@ -456,6 +459,25 @@ class StreamStalled(ProviderError):
     def __init__(self, *, provider: str, idle_s: float) -> None:
         super().__init__(provider=provider)
         self.idle_s = idle_s
+
+
+# --- Why an answer stands unfinished --------------------------------------------------------------
+
+
+class AnswerUnfinished(AtelierError):
+    """What was shown of an answer stays; its end never came (S-12)."""
+
+
+class Interrupted(AnswerUnfinished):
+    """A restart of the bot cut it off (F-19, F-20)."""
+
+
+class BrokenTooOften(AnswerUnfinished):
+    """It broke off, as more than `limit` of this member's answers did today: it is charged."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(str(limit))
+        self.limit = limit
 
 
 # --- Why a job ended without its result -----------------------------------------------------------

@@ -121,8 +121,34 @@ TOOL_ROUNDS_MAX = 4
 """Requests within one turn; a model that still calls tools then is answered without them."""
 TURNS_PER_USER_MAX = 3
 """Answers one member may have running at once."""
+TOKEN_RATIO_PPM_MIN = 600_000
+"""Our estimate is at most so much too high: English and code were measured at 0.7."""
+TOKEN_RATIO_PPM_MAX = 4_000_000
+"""And so much too low, with reasoning that nobody sees; a report beyond it teaches no more."""
+TOKEN_RATIO_RISE_PART = 2
+"""Half of the way up with one sample."""
+TOKEN_RATIO_FALL_PART = 32
+"""A 32nd of the way down: the ratio stands where one text in seventeen weighs more."""
+TOKEN_SAMPLE_MIN = 64
+"""Estimated tokens of a text below which its framing teaches more than its words."""
+BROKEN_STREAMS_FREE = 3
+"""S-12: answers a day that may break off uncharged; then what was shown is paid."""
+BROKEN_OUTAGE_S = 600.0
+"""Around a broken answer: when others break, too, it is the provider's doing."""
+BROKEN_OUTAGE_MEMBERS = 2
+"""So many others; one alone may be a friend."""
 SETTLE_DELAYS_S = (0.5, 1.0, 2.0, 4.0)
 """Between tries to book an ended turn; each try may itself wait five seconds for a lock (F-110)."""
+SETTLE_DELAY_S = 5.0
+"""Between the tries after those; the member is told meanwhile what is held, and until when."""
+SETTLE_WAIT_S = 600.0
+"""All those tries: then nothing is charged. The price of a turn is known to its process alone."""
+VOID_WRITES_MAX = 120
+"""Tries to give a hold back, `SETTLE_DELAY_S` apart; then the next question or start does it."""
+OWED_TURNS_MAX = 500
+"""Ends told after a restart: as many answers as ran at once, and a few that broke off before."""
+OWED_AGE_S_MAX = 86_400.0
+"""S-7: nobody waits longer for the end of an answer."""
 SHUTDOWN_WAIT_S = 25.0
 """S-11: what running answers get to end by themselves."""
 SHUTDOWN_TELL_S = 5.0
@@ -378,6 +404,7 @@ HISTORY_LINES_MAX = 10
 HISTORY_PROMPT_CHARS_MAX = 40
 """Characters of a prompt in such a line: enough to recognise it on a phone."""
 
+assert TOKEN_RATIO_PPM_MIN <= 1_000_000 <= TOKEN_RATIO_PPM_MAX
 assert OUTPUT_TOKENS_FLOOR < OUTPUT_TOKENS_HELD < OUTPUT_TOKENS_MAX
 assert CONNECT_TIMEOUT_S < STREAM_IDLE_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert STREAM_IDLE_TIMEOUT_S < ANSWER_HEAD_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S

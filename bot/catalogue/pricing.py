@@ -58,11 +58,15 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """`rejected` is a reported amount that was too absurd to use (F-51); worth an alarm."""
+    """`rejected` is a reported amount that was too absurd to use (F-51); worth an alarm.
+
+    So is `usage_rejected`: reported tokens that no request can have.
+    """
 
     cost_ucr: int
     basis: Basis
     rejected: Decimal | None = None
+    usage_rejected: bool = False
 
     @property
     def reported(self) -> bool:
@@ -112,7 +116,7 @@ def chat_cost_ucr(
         if reported is not None:
             return Cost(cost_ucr=reported, basis=Basis.REPORTED)
     usage = finished.usage
-    if usage is not None:
+    if usage is not None and is_possible(model, usage):
         cost = formula_ucr(
             model, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
         )
@@ -120,7 +124,15 @@ def chat_cost_ucr(
     cost = formula_ucr(
         model, input_tokens=estimated_input_tokens, output_tokens=estimated_output_tokens
     )
-    return Cost(cost_ucr=cost, basis=Basis.ESTIMATE, rejected=amount)
+    return Cost(
+        cost_ucr=cost, basis=Basis.ESTIMATE, rejected=amount, usage_rejected=usage is not None
+    )
+
+
+def is_possible(model: ChatModel, usage: TokenUsage) -> bool:
+    """Whether a request can have counted so: within the window, and something at all (F-51)."""
+    counts = (usage.input_tokens, usage.output_tokens)
+    return any(counts) and all(0 <= count <= model.context_tokens for count in counts)
 
 
 def media_cost_ucr(model: MediaModel, options: Mapping[str, OptionValue]) -> int:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.catalogue.pricing import charge_ucr
-from bot.chat.books import Opened, open_turn, settle_turn, void_turn
+from bot.chat.books import (
+    US_PER_S,
+    Answered,
+    Opened,
+    Unanswered,
+    end_unanswered,
+    open_turn,
+    settle_turn,
+)
 from bot.chat.ports import Question
-from bot.chat.turn import Read
 from bot.clock import Clock
-from bot.limits import SETTLE_DELAYS_S
+from bot.limits import SETTLE_DELAY_S, SETTLE_DELAYS_S, SETTLE_WAIT_S, VOID_WRITES_MAX
+from bot.providers.base import FunctionTool
 from bot.text.money import credits_text
 from storage import ledger, turns
 from storage.database import Store
@@ -26,24 +35,18 @@ _log = structlog.get_logger(__name__)
 TOKENS_PER_LISTED_PRICE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A turn that is not charged, and why; `loss_ucr` is what the provider took anyway."""
-
-    error: Exception
-    cause: Cause
-    loss_ucr: int
-
-
-def _unpaid(end: Read | Failure, error: StorageError) -> Failure:
-    """The end of a turn whose member was told *not charged*, because it could not be booked."""
-    if isinstance(end, Failure):
-        return end
-    return Failure(error=error, cause=Cause.INTERRUPTED, loss_ucr=end.cost_ucr)
+Waiting = Callable[[int], None]
+"""Told until when (Unix µs) an end will be tried that the database did not take at once."""
 
 
 class Bookkeeper:
-    """One transaction to open a turn, one to end it; the end is tried until it is written."""
+    """One transaction to open a turn, one to end it; the end is tried until it is written.
+
+    The price of a turn is known to its process alone, so a charge is insisted on for
+    `SETTLE_WAIT_S`. After that, and for whatever was never to be charged, the member is told *not
+    charged*, and the hold is given back as soon as the database takes it: at the latest by the
+    recovery of the next start.
+    """
 
     def __init__(
         self, *, database: Store, catalogue: Catalogue, allowance: Allowance, clock: Clock
@@ -52,15 +55,25 @@ class Bookkeeper:
         self._catalogue = catalogue
         self._allowance = allowance
         self._clock = clock
-        self._unwritten: dict[str, Failure] = {}
+        self._unwritten: dict[str, tuple[Opened, Unanswered]] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
 
-    async def open(self, question: Question, model: ChatModel, *, bot_name: str) -> Opened:
+    async def open(
+        self,
+        question: Question,
+        model: ChatModel,
+        *,
+        offered: tuple[FunctionTool, ...],
+        bot_name: str,
+    ) -> Opened:
         """Raises `Duplicate`, `InsufficientCredits`, `StoreUnavailable`; then nothing was held."""
         await self._write_late()
         return await self._database.transact(
             open_turn,
             question=question,
             model=model,
+            offered=offered,
             multiplier_ppm=self._catalogue.multiplier_ppm,
             allowance=self._allowance,
             bot_name=bot_name,
@@ -82,61 +95,112 @@ class Bookkeeper:
             turns.note_cost, reference=reference, cost_estimate_ucr=cost_ucr
         )
 
-    async def end(self, question: Question, answer: str, end: Read | Failure) -> Settlement:
+    async def end(
+        self, opened: Opened, end: Answered | Unanswered, *, waiting: Waiting
+    ) -> Settlement:
         """Settle or void, in one transaction, tried again while the database is away.
 
-        Raises `StorageError` when that did not help in `SETTLE_DELAYS_S`; the turn is then
-        given back as soon as the database takes it, or at the next start.
+        Raises `StorageError` when that did not help; then nothing is charged, now or later.
         """
         try:
-            return await self._insist(question, answer, end)
-        except StorageError as error:
-            self._unwritten[question.reference] = _unpaid(end, error)
-            _log.exception("turn_not_booked", fault="F-110", reference=question.reference)
-            raise
+            return await self._insist(opened, end, waiting)
+        except StoreUnavailable as error:
+            _log.exception("turn_not_booked", fault="F-110", reference=opened.question.reference)
+            if isinstance(end, Answered):
+                end = Unanswered(cause=Cause.INTERRUPTED, loss_ucr=end.cost_ucr)
+            self._write_later(opened, end)
+            raise error from None
 
-    async def _insist(self, question: Question, answer: str, end: Read | Failure) -> Settlement:
+    async def _insist(
+        self, opened: Opened, end: Answered | Unanswered, waiting: Waiting
+    ) -> Settlement:
         for delay_s in SETTLE_DELAYS_S:
             try:
-                return await self._write(question, answer, end)
+                return await self._write(opened, end)
             except StoreUnavailable:
-                await self._clock.sleep(delay_s)
-        return await self._write(question, answer, end)
+                await self._pause(delay_s)
+        until_s: float | None = None
+        while isinstance(end, Answered) and not self._hurried.is_set():
+            try:
+                return await self._write(opened, end)
+            except StoreUnavailable:
+                now_s = self._clock.monotonic_s()
+                if until_s is None:
+                    until_s = now_s + SETTLE_WAIT_S
+                    waiting(self._clock.now_us() + round(SETTLE_WAIT_S * US_PER_S))
+                if now_s >= until_s:
+                    raise
+                await self._pause(SETTLE_DELAY_S)
+        return await self._write(opened, end)
 
-    async def _write(self, question: Question, answer: str, end: Read | Failure) -> Settlement:
-        if isinstance(end, Failure):
-            return await self._void(question.reference, end)
+    async def _write(self, opened: Opened, end: Answered | Unanswered) -> Settlement:
+        if isinstance(end, Unanswered):
+            return await self._give_back(opened, end)
         settlement = await self._database.transact(
-            settle_turn,
-            question=question,
-            answer=answer,
-            charge_ucr=end.charge_ucr,
-            cause=end.cause,
-            now_us=self._clock.now_us(),
+            settle_turn, opened=opened, answered=end, now_us=self._clock.now_us()
         )
-        if settlement.loss_ucr:
+        if settlement.loss_ucr and end.cause is Cause.ANSWERED:
             _log.error(
                 "cost_above_hold",
                 fault="F-51",
-                reference=question.reference,
+                reference=opened.question.reference,
                 loss_ucr=settlement.loss_ucr,
             )
         return settlement
 
-    async def _void(self, reference: str, failure: Failure) -> Settlement:
+    async def _give_back(self, opened: Opened, end: Unanswered) -> Settlement:
         return await self._database.transact(
-            void_turn,
-            reference=reference,
-            cause=failure.cause,
-            loss_ucr=failure.loss_ucr,
+            end_unanswered,
+            opened=opened,
+            timezone=self._allowance.timezone,
+            unanswered=end,
             now_us=self._clock.now_us(),
         )
 
+    async def mark_shown(self, reference: str) -> None:
+        """Remember that nobody has to be told of this end any more."""
+        await self._database.transact(
+            turns.mark_shown, reference=reference, now_us=self._clock.now_us()
+        )
+
+    def hurry(self) -> None:
+        """The process is ending: no pauses any more."""
+        self._hurried.set()
+
+    async def close(self) -> None:
+        """Let go of what could not be written; the next start gives it back."""
+        self.hurry()
+        if self._writing is not None:
+            await self._writing
+
+    async def _pause(self, delay_s: float) -> None:
+        pause = asyncio.create_task(self._clock.sleep(delay_s))
+        hurry = asyncio.create_task(self._hurried.wait())
+        await asyncio.wait((pause, hurry), return_when=asyncio.FIRST_COMPLETED)
+        for task in (pause, hurry):
+            task.cancel()
+
+    # --- What could not be given back in time ---------------------------------------------------
+
+    def _write_later(self, opened: Opened, end: Unanswered) -> None:
+        """Its member is told *not charged* now, so neither brake nor restart may say otherwise."""
+        end = replace(end, shown_tokens=0, shown_ucr=0, is_told=True)
+        self._unwritten[opened.question.reference] = (opened, end)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._keep_writing())
+
+    async def _keep_writing(self) -> None:
+        for _ in range(VOID_WRITES_MAX):
+            await self._pause(SETTLE_DELAY_S)
+            await self._write_late()
+            if not self._unwritten or self._hurried.is_set():
+                break
+        self._writing = None
+
     async def _write_late(self) -> None:
-        """Give back what could not be booked in time: its members were told *not charged*."""
-        for reference, failure in tuple(self._unwritten.items()):
+        for reference, (opened, end) in tuple(self._unwritten.items()):
             try:
-                await self._void(reference, failure)
+                await self._give_back(opened, end)
             except StoreUnavailable:
                 return
             except StorageError:

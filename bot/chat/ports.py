@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from bot.providers.base import Citation
+from bot.text.money import NOT_CHARGED, Payment
 
 
 class Phase(StrEnum):
@@ -17,6 +18,8 @@ class Phase(StrEnum):
     WRITING = "writing"
     STOPPED = "stopped"
     """Stop was pressed: the text is frozen, the price comes with `finish`."""
+    BOOKING = "booking"
+    """The answer is whole, but its price is not booked yet; `Draft.payment` says what is held."""
 
 
 class Ending(StrEnum):
@@ -39,6 +42,7 @@ class Draft:
 
     text: str
     phase: Phase
+    payment: Payment = NOT_CHARGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,12 @@ class Prompt:
     """What is sent, and an upper estimate of its input tokens."""
 
     items: tuple[Item, ...]
-    tokens: int
+    text_tokens: int
+    media_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.text_tokens + self.media_tokens
 
 
 def build(
@@ -55,9 +60,13 @@ def build(
         items.append(Message(role=Role.USER, parts=(TextPart(text=asked),)))
         items.append(Message(role=Role.ASSISTANT, parts=(TextPart(text=past.answer),)))
     items.append(_ask(question))
-    tokens = sum(map(item_tokens, items)) + sum(map(attachment_tokens, question.attachments))
-    assert tokens > 0, model.id
-    return Prompt(items=tuple(items), tokens=tokens)
+    prompt = Prompt(
+        items=tuple(items),
+        text_tokens=sum(map(item_tokens, items)),
+        media_tokens=sum(map(attachment_tokens, question.attachments)),
+    )
+    assert prompt.text_tokens > 0, model.id
+    return prompt
 
 
 def window_tokens_max(*, model: ChatModel, question: Question, bot_name: str) -> int:

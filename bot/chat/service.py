@@ -10,8 +10,9 @@ import structlog
 
 from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.catalogue.pricing import formula_ucr
-from bot.chat.bookkeeper import Bookkeeper, Failure
-from bot.chat.books import recover_turns
+from bot.chat import tools
+from bot.chat.bookkeeper import Bookkeeper, Waiting
+from bot.chat.books import Opened, Unanswered, recover_turns
 from bot.chat.checks import check_question, cleaned
 from bot.chat.hold import GrowingHold
 from bot.chat.meter import Meter
@@ -19,30 +20,31 @@ from bot.chat.notes import CostNotes
 from bot.chat.ports import (
     AnswerSink,
     ChannelReader,
+    Draft,
     Ending,
     FinalAnswer,
+    Phase,
     Question,
     Receipt,
 )
-from bot.chat.tools import ToolContext
 from bot.chat.turn import Read, Turn
 from bot.clock import Clock
 from bot.errors import (
     AtelierError,
-    ContentRefused,
+    BrokenTooOften,
+    Interrupted,
     NotOwner,
-    ProviderError,
-    ProviderRejected,
     Restarting,
-    StreamCut,
-    StreamStalled,
     TooManyTurns,
     TurnOver,
     Unexpected,
 )
 from bot.limits import (
+    BROKEN_STREAMS_FREE,
     OUTPUT_TOKENS_NOTE,
     OUTPUT_TOKENS_STEP,
+    OWED_AGE_S_MAX,
+    OWED_TURNS_MAX,
     SHUTDOWN_TELL_S,
     SHUTDOWN_WAIT_S,
     TURNS_PER_USER_MAX,
@@ -50,10 +52,11 @@ from bot.limits import (
 from bot.providers.base import ChatProvider
 from bot.providers.breaker import Breakers
 from bot.providers.watched import WatchedChat
+from bot.text.money import Payment
 from storage import turns
 from storage.database import Store
 from storage.errors import Duplicate, StorageError
-from storage.types import Allowance, Cause, OpenTurn
+from storage.types import Allowance, OwedTurn
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +68,14 @@ class Providers(Protocol):
     """Who speaks for a model."""
 
     def for_model(self, model: ChatModel) -> ChatProvider: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """An answer that failed: why, for its member; and what is booked."""
+
+    error: Exception
+    unanswered: Unanswered
 
 
 @dataclass(slots=True)
@@ -167,16 +178,29 @@ class ChatService:
         """Remember where the answer appears, so that a restart can say what became of it."""
         await self._database.transact(turns.show_at, reference=reference, message_id=message_id)
 
-    async def recover(self) -> tuple[OpenTurn, ...]:
-        """At boot: void what a former process left open; the turns whose members to tell."""
-        left = await self._database.transact(recover_turns, now_us=self._clock.now_us())
-        if left:
-            loss_ucr = sum(turn.cost_estimate_ucr for turn in left)
-            _log.warning("turns_recovered", fault="F-19", count=len(left), loss_ucr=loss_ucr)
-        return left
+    async def recover(self) -> tuple[OwedTurn, ...]:
+        """At boot: void what a former process left open; all turns whose members to tell.
+
+        Told with `told`, or again after the next start.
+        """
+        now_us = self._clock.now_us()
+        count, loss_ucr = await self._database.transact(recover_turns, now_us=now_us)
+        if count:
+            _log.warning("turns_recovered", fault="F-19", count=count, loss_ucr=loss_ucr)
+        since_us = now_us - round(OWED_AGE_S_MAX * 1_000_000)
+        return await self._database.read(turns.owed, since_us=since_us, turns_max=OWED_TURNS_MAX)
+
+    async def told(self, reference: str) -> None:
+        """The member knows how this turn ended, or cannot be told."""
+        await self._bookkeeper.mark_shown(reference)
 
     async def close(self) -> None:
-        """Take nothing new, let running turns end, interrupt those that do not (S-11)."""
+        """Take nothing new, let running turns end, interrupt those that do not (S-11).
+
+        A running answer is read and shown on for `SHUTDOWN_WAIT_S`, and settled as ever when its
+        terminal event comes. Else it has ended without one: what was shown stays, nothing is
+        charged, its estimate is the operator's loss (S-12).
+        """
         self._closing = True
         if tasks := self._tasks():
             _log.info("waiting_for_answers", count=len(tasks), wait_s=SHUTDOWN_WAIT_S)
@@ -184,8 +208,10 @@ class ChatService:
         for running in tuple(self._running.values()):
             if running.reading is not None:
                 running.reading.cancel()
+        self._bookkeeper.hurry()
         if tasks := self._tasks():
             await asyncio.wait(tasks, timeout=SHUTDOWN_TELL_S)
+        await self._bookkeeper.close()
 
     def _tasks(self) -> list[asyncio.Task[None]]:
         return [running.task for running in self._running.values() if running.task is not None]
@@ -203,9 +229,10 @@ class ChatService:
         question = running.question
         breaker = self._breakers.of(model.provider)
         provider = WatchedChat(self._providers.for_model(model), breaker)
-        opened = await self._bookkeeper.open(question, model, bot_name=self._bot_name)
-        # Frozen here: a price that changes during the answer does not change its price (F-68).
-        meter = Meter(model=model, multiplier_ppm=self._catalogue.multiplier_ppm)
+        opened = await self._bookkeeper.open(
+            question, model, offered=tools.offered(model, reader=reader), bot_name=self._bot_name
+        )
+        meter = Meter(model=model, multiplier_ppm=opened.multiplier_ppm, ratios=opened.ratios)
         hold = GrowingHold(
             amount_ucr=opened.hold.amount_ucr,
             step_ucr=meter.price_ucr(output_tokens=OUTPUT_TOKENS_STEP),
@@ -216,7 +243,7 @@ class ChatService:
             step_ucr=formula_ucr(model, input_tokens=0, output_tokens=OUTPUT_TOKENS_NOTE),
             write=lambda cost_ucr: self._bookkeeper.note_cost(question.reference, cost_ucr),
         )
-        context = ToolContext(
+        context = tools.ToolContext(
             now_us=self._clock.now_us,
             credits=lambda: self._bookkeeper.credits_of(question.author_id),
             reader=reader,
@@ -236,81 +263,83 @@ class ChatService:
         end = await self._end_of(running.reading, turn, question.reference)
         await hold.settled()
         await notes.settled()
-        final = await self._book(question, turn, end, model)
-        try:
-            await sink.finish(final)
-        except Exception:  # noqa: BLE001 - the books are closed: there is nothing left to undo.
-            _log.exception("answer_not_shown", reference=question.reference)
+
+        def waiting(until_us: int) -> None:
+            held = Payment(held_ucr=hold.amount_ucr, held_until_us=until_us)
+            sink.update(Draft(text=turn.shown, phase=Phase.BOOKING, payment=held))
+
+        final = await self._book(opened, turn, end, waiting)
+        await self._show(final, sink)
 
     async def _end_of(
         self, reading: asyncio.Task[Read], turn: Turn, reference: str
-    ) -> Read | Failure:
+    ) -> Read | _Failure:
         """Wait for the reader; what it raised becomes the reason why nothing is charged."""
         await asyncio.wait({reading})
         error: BaseException | None
         error = asyncio.CancelledError() if reading.cancelled() else reading.exception()
         if error is None:
             return reading.result()
-        cause = _cause_of(error)
         if isinstance(error, asyncio.CancelledError):
-            shown: Exception = Restarting()
+            shown: Exception = Interrupted()
         elif isinstance(error, AtelierError | StorageError):
             shown = error
         else:
             shown = Unexpected(reference=reference)
             shown.__cause__ = error
-        loss_ucr = turn.lost_ucr(error)
+        unanswered = turn.unanswered(error)
         _log.warning(
             "turn_failed",
             reference=reference,
             error=type(error).__name__,
             facts=str(error),
-            cause=cause,
-            loss_ucr=loss_ucr,
+            cause=unanswered.cause,
+            loss_ucr=unanswered.loss_ucr,
             exc_info=error if isinstance(shown, Unexpected) else None,
         )
-        return Failure(error=shown, cause=cause, loss_ucr=loss_ucr)
+        return _Failure(error=shown, unanswered=unanswered)
 
     async def _book(
-        self, question: Question, turn: Turn, end: Read | Failure, model: ChatModel
+        self, opened: Opened, turn: Turn, end: Read | _Failure, waiting: Waiting
     ) -> FinalAnswer:
         """Settle or void, once; what the member is told follows from what was booked."""
-        error = end.error if isinstance(end, Failure) else None
+        error = end.error if isinstance(end, _Failure) else None
         ending = end.ending if isinstance(end, Read) else Ending.FAILED
+        booked = end.answered if isinstance(end, Read) else end.unanswered
         receipt = None
         try:
-            settlement = await self._bookkeeper.end(question, turn.shown, end)
+            settlement = await self._bookkeeper.end(opened, booked, waiting=waiting)
         except StorageError as unavailable:
-            ending, error = Ending.FAILED, unavailable
+            # Nothing will ever be charged for it, and that is what stands below every failure.
+            ending, error = Ending.FAILED, error or unavailable
         else:
             receipt = Receipt(
-                model_label=model.label,
+                model_label=opened.model.label,
                 charged_ucr=settlement.charged_ucr,
                 available_ucr=settlement.available_ucr,
             )
             if turn.stopped:
-                # What the member asked for has happened; a failure behind it costs nothing.
+                # What the member asked for has happened; the receipt says what it cost.
                 ending, error = Ending.STOPPED, None
+            elif error is not None and settlement.charged_ucr > 0:
+                error = BrokenTooOften(limit=BROKEN_STREAMS_FREE)
         return FinalAnswer(
             text=turn.shown,
             ending=ending,
             sources=turn.sources,
             receipt=receipt,
             error=error,
-            reference=question.reference,
+            reference=opened.question.reference,
         )
 
-
-def _cause_of(error: BaseException) -> Cause:
-    """The closed list of asks.md 3.3."""
-    if isinstance(error, asyncio.CancelledError):
-        return Cause.INTERRUPTED
-    if isinstance(error, ContentRefused | ProviderRejected):
-        return Cause.PROVIDER_REFUSED
-    if isinstance(error, StreamCut | StreamStalled):
-        return Cause.STREAM_UNFINISHED
-    if isinstance(error, ProviderError):
-        return Cause.PROVIDER_ERROR
-    if isinstance(error, AtelierError | StorageError):
-        return Cause.CANCELLED
-    return Cause.INTERRUPTED
+    async def _show(self, final: FinalAnswer, sink: AnswerSink) -> None:
+        """The books are closed: whatever happens here, there is nothing left to undo."""
+        try:
+            await sink.finish(final)
+        except Exception:  # noqa: BLE001 - a restart tells the end.
+            _log.exception("answer_not_shown", reference=final.reference)
+            return
+        try:
+            await self._bookkeeper.mark_shown(final.reference)
+        except StorageError as error:  # a restart in the next day would tell it once more
+            _log.warning("shown_not_noted", reference=final.reference, error=repr(error))

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import structlog
 
 from bot.catalogue.catalogue import ChatModel, Feature
+from bot.catalogue.pricing import estimate_tokens
 from bot.chat.ports import ChannelReader
 from bot.providers.base import FunctionTool, ToolCall, ToolResult
 
@@ -157,6 +158,19 @@ def offered(model: ChatModel, *, reader: ChannelReader | None) -> tuple[Function
         if reader is not None or tool.run is not _search_channel
     )
     return (*own, _SEARCH_WEB) if Feature.SEARCH in model.features else own
+
+
+def declared_tokens(declared: tuple[FunctionTool, ...]) -> int:
+    """The declarations of the tools are prompt, too."""
+    return sum(
+        estimate_tokens(tool.name + tool.description + json.dumps(tool.parameters))
+        for tool in declared
+    )
+
+
+def searches_at_once(model: ChatModel, declared: tuple[FunctionTool, ...]) -> bool:
+    """Whether the first request searches: a model that can only search is always asked so."""
+    return not declared and Feature.SEARCH in model.features
 
 
 async def run_all(context: ToolContext, calls: tuple[ToolCall, ...]) -> tuple[ToolResult, ...]:

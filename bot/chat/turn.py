@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import structlog
 
-from bot.catalogue.catalogue import ChatModel, Feature
+from bot.catalogue.catalogue import ChatModel
 from bot.catalogue.pricing import estimate_tokens
 from bot.chat import tools
-from bot.chat.books import Opened
+from bot.chat.books import Answered, Opened, Unanswered
 from bot.chat.hold import GrowingHold
+from bot.chat.learning import Weight
 from bot.chat.meter import Meter
 from bot.chat.notes import CostNotes
 from bot.chat.ports import AnswerSink, Draft, Ending, Phase
 from bot.chat.prompt import item_tokens, search_note
 from bot.chat.surrogates import split_off
-from bot.errors import AnswerMalformed, ContentRefused, StreamCut, StreamStalled
+from bot.errors import (
+    AnswerMalformed,
+    AtelierError,
+    ContentRefused,
+    ProviderError,
+    ProviderRejected,
+    StreamCut,
+    StreamStalled,
+)
 from bot.limits import OUTPUT_TOKENS_FLOOR, OUTPUT_TOKENS_MAX, TOOL_ROUNDS_MAX
 from bot.providers.base import (
     ChatEvent,
@@ -27,7 +35,6 @@ from bot.providers.base import (
     Citation,
     Finished,
     FinishReason,
-    FunctionTool,
     Item,
     Searching,
     TextDelta,
@@ -35,22 +42,18 @@ from bot.providers.base import (
     ToolCall,
     ToolRound,
 )
-from storage.types import Cause
+from storage.errors import StorageError
+from storage.types import Cause, TextKind
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """How reading ended: what the member owes for it, before the hold caps it.
-
-    `cost_ucr` is what the provider took for it.
-    """
+    """How reading ended, and what the member owes for it before the hold caps it."""
 
     ending: Ending
-    charge_ucr: int
-    cost_ucr: int
-    cause: Cause
+    answered: Answered
 
 
 class Turn:
@@ -69,7 +72,8 @@ class Turn:
         tool_context: tools.ToolContext,
     ) -> None:
         self._base: tuple[Item, ...] = opened.prompt.items
-        self._base_tokens = opened.prompt.tokens
+        self._prompt = opened.prompt
+        self._first_weight = opened.weight
         self._model = model
         self._provider = provider
         self._hold = hold
@@ -85,6 +89,8 @@ class Turn:
         self._phase = Phase.THINKING
         self._sources: dict[str, Citation] = {}
         self._began = False
+        self._is_streaming = False
+        self._before_request = 0
 
     @property
     def shown(self) -> str:
@@ -106,15 +112,22 @@ class Turn:
             self._frozen = self._text
             self._sink.update(Draft(text=self._frozen, phase=Phase.STOPPED))
 
-    def lost_ucr(self, error: BaseException) -> int:
-        """What the provider took for an answer that failed, by our estimate (F-57).
+    def unanswered(self, error: BaseException) -> Unanswered:
+        """What is to be booked for an answer that failed, by our estimate (F-57).
 
         A request costs something once its stream has begun, even when no event came through.
         """
         self._meter.cut_request()
-        if self._began or isinstance(error, StreamCut | StreamStalled):
-            return self._meter.provider_ucr()
-        return self._meter.spent_ucr
+        began = self._began or isinstance(error, StreamCut | StreamStalled)
+        cause = _cause_of(error)
+        if isinstance(error, AnswerMalformed) and self._is_streaming and began:
+            cause = Cause.STREAM_UNFINISHED
+        return Unanswered(
+            cause=cause,
+            loss_ucr=self._meter.provider_ucr() if began else self._meter.spent_ucr,
+            shown_tokens=estimate_tokens(self.shown) if self.shown.strip() else 0,
+            shown_ucr=self._meter.shown_ucr(self.shown[self._before_request :]),
+        )
 
     async def read(self) -> Read:
         """Ask and read until the answer has ended. Raises `ProviderError`, `RequestInvalid`.
@@ -143,7 +156,8 @@ class Turn:
         """Read one stream; an `Ending` when we end it before the provider does."""
         finished: Finished | None = None
         self._text_of_request = self._half = ""
-        self._began = False
+        self._before_request = len(self._text)
+        self._began, self._is_streaming = False, True
         async with aclosing(self._provider.stream(request)) as events:
             async for event in events:
                 self._began = True
@@ -155,6 +169,7 @@ class Turn:
                     return ending
         if finished is None:
             raise StreamCut(provider=self._model.provider)
+        self._is_streaming = False
         return finished
 
     def _take(self, event: ChatEvent) -> None:
@@ -191,7 +206,7 @@ class Turn:
     def _account(self, finished: Finished) -> None:
         """Add the request's price; refuse what is no answer."""
         cost = self._meter.finish_request(finished)
-        if cost.rejected is not None:
+        if cost.rejected is not None or cost.usage_rejected:
             _log.error("reported_price_rejected", fault="F-51", model=self._model.id)
         if finished.reason is FinishReason.CONTENT_FILTER:
             raise ContentRefused(provider=self._model.provider, code="content_filter")
@@ -200,13 +215,12 @@ class Turn:
 
     def _first_request(self) -> ChatRequest:
         offered = tools.offered(self._model, reader=self._tool_context.reader)
-        self._meter.begin_request(self._base_tokens + _declared_tokens(offered))
+        self._meter.begin_request(self._first_weight)
         return ChatRequest(
             model=self._model,
             items=self._base,
             effort=self._model.default_effort or None,
-            # A model that can only search is always asked with search.
-            search=not offered and Feature.SEARCH in self._model.features,
+            search=tools.searches_at_once(self._model, offered),
             tools=offered,
         )
 
@@ -237,12 +251,16 @@ class Turn:
 
     async def _afford(self, request: ChatRequest) -> bool:
         """Hold enough for one request more, a short answer included."""
-        added = request.items[len(self._base) :]
-        tokens = self._base_tokens + sum(map(item_tokens, added)) + _declared_tokens(request.tools)
-        more_ucr = self._meter.price_ucr(prompt_tokens=tokens, output_tokens=OUTPUT_TOKENS_FLOOR)
+        added = sum(map(item_tokens, request.items[len(self._base) :]))
+        weight = Weight(
+            text_tokens=self._prompt.text_tokens + added + tools.declared_tokens(request.tools),
+            media_tokens=self._prompt.media_tokens,
+            kind=TextKind.SEARCHING if request.search else TextKind.INPUT,
+        )
+        more_ucr = self._meter.price_ucr(prompt=weight, output_tokens=OUTPUT_TOKENS_FLOOR)
         if not await self._hold.reserve(self._meter.charge_ucr() + more_ucr):
             return False
-        self._meter.begin_request(tokens)
+        self._meter.begin_request(weight)
         self._notes.note(self._meter.provider_ucr())
         return True
 
@@ -253,12 +271,7 @@ class Turn:
             # Paid for nothing is what members of other bots complain about most.
             raise AnswerMalformed(provider=self._model.provider, code="empty_answer")
         ending = Ending.LENGTH if finished.reason is FinishReason.LENGTH else Ending.COMPLETE
-        return Read(
-            ending=Ending.STOPPED if self.stopped else ending,
-            charge_ucr=self._meter.charge_ucr(),
-            cost_ucr=self._meter.provider_ucr(),
-            cause=Cause.ANSWERED,
-        )
+        return self._read(ending, Cause.ANSWERED)
 
     def _cut(self, ending: Ending) -> Read:
         """We ended it: what was shown is paid by our estimate, never above the hold."""
@@ -269,12 +282,32 @@ class Turn:
                 raise AnswerMalformed(provider=self._model.provider, code="empty_answer")
             raise self._hold.shortage_of(needed_ucr)
         _log.info("answer_cut", ending=ending, needed_ucr=needed_ucr)
+        return self._read(ending, Cause.HOLD_EXHAUSTED)
+
+    def _read(self, ending: Ending, cause: Cause) -> Read:
         return Read(
             ending=Ending.STOPPED if self.stopped else ending,
-            charge_ucr=min(needed_ucr, self._hold.amount_ucr),
-            cost_ucr=self._meter.provider_ucr(),
-            cause=Cause.HOLD_EXHAUSTED,
+            answered=Answered(
+                text=self.shown,
+                charge_ucr=self._meter.charge_ucr(),
+                cost_ucr=self._meter.provider_ucr(),
+                cause=cause,
+                samples=self._meter.samples,
+            ),
         )
+
+
+def _cause_of(error: BaseException) -> Cause:
+    """The closed list of asks.md 3.3."""
+    if isinstance(error, ContentRefused | ProviderRejected):
+        return Cause.PROVIDER_REFUSED
+    if isinstance(error, StreamCut | StreamStalled):
+        return Cause.STREAM_UNFINISHED
+    if isinstance(error, ProviderError):
+        return Cause.PROVIDER_ERROR
+    if isinstance(error, AtelierError | StorageError):
+        return Cause.CANCELLED
+    return Cause.INTERRUPTED
 
 
 def _searches(request: ChatRequest, finished: Finished) -> tuple[ToolCall, ...]:
@@ -282,11 +315,3 @@ def _searches(request: ChatRequest, finished: Finished) -> tuple[ToolCall, ...]:
     if not any(tool.name == tools.SEARCH_WEB for tool in request.tools):
         return ()
     return tuple(call for call in finished.calls if call.name == tools.SEARCH_WEB)
-
-
-def _declared_tokens(declared: tuple[FunctionTool, ...]) -> int:
-    """The declarations of the tools are prompt, too."""
-    return sum(
-        estimate_tokens(tool.name + tool.description + json.dumps(tool.parameters))
-        for tool in declared
-    )

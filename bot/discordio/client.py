@@ -30,8 +30,8 @@ from bot.limits import (
     RATE_LIMIT_WAIT_S_MAX,
 )
 from bot.text.messages import Notice, message, short_reference
-from storage.errors import Duplicate
-from storage.types import OpenTurn
+from storage.errors import Duplicate, StorageError
+from storage.types import OwedTurn
 
 # Atelier has no voice, so discord.py need not warn at every start that it could not speak.
 discord.VoiceClient.warn_nacl = False
@@ -223,10 +223,15 @@ class AtelierBot(commands.Bot):
             return
         await question.channel.send(view=card, **reply_options(question))
 
-    async def tell_interrupted(self, turns: Sequence[OpenTurn]) -> None:
-        """After a restart: say what became of the answers that a former process left open."""
+    async def tell_interrupted(self, turns: Sequence[OwedTurn]) -> None:
+        """After a restart: say what became of the answers whose end a former process owed.
+
+        What Discord refuses for good is let go; the rest is tried again after the next start.
+        """
         for turn in turns:
+            if not await recovery.tell(self, turn):
+                continue
             try:
-                await recovery.tell(self, turn)
-            except DISCORD_ERRORS as error:
-                _log.info("interrupted_not_told", reference=turn.reference, error=repr(error))
+                await self.services.chat.told(turn.reference)
+            except StorageError as error:
+                _log.warning("told_not_noted", reference=turn.reference, error=repr(error))

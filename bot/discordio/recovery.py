@@ -1,56 +1,103 @@
-"""What a restart leaves behind: answers that end in the middle, and members who wait."""
+"""What a restart leaves behind: answers that end in the middle, and members who wait.
+
+Everything here may happen again, because the process may end before it is noted: an edit is
+repeated without harm, a message is looked for before it is sent (reliability.md S-7).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import discord
+import structlog
 
 from bot.discordio.cards import notice_card
-from bot.discordio.render import width
-from bot.discordio.surface import nonce_for
-from bot.errors import Restarting
-from bot.limits import MESSAGE_CHARS_MAX
-from bot.text.answers import PLACEHOLDERS
-from bot.text.messages import Notice, message
-from storage.types import OpenTurn
+from bot.discordio.closing import with_note
+from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
+from bot.discordio.render import pages, width
+from bot.discordio.surface import SurfaceBusy, nonce_for
+from bot.errors import Interrupted
+from bot.limits import MESSAGE_CHARS_MAX, POSTED_SEARCH_MESSAGES_MAX
+from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS, closing_text
+from bot.text.messages import Notice, message, short_reference
+from bot.text.money import Payment
+from storage.types import OwedTurn
 
 _TOLD_PART = 1_000
 """The part number of this notice's nonce: far from any page's."""
+_KNOWN_CHARS = 20
+"""A page that begins with so many of the words that stand there is the one they belong to."""
+
+_log = structlog.get_logger(__name__)
 
 
-async def tell(client: discord.Client, turn: OpenTurn) -> None:
-    """Close an answer that stands unfinished, or answer the question that has none.
+async def tell(client: discord.Client, turn: OwedTurn) -> bool:
+    """Close an answer whose end was not shown, or answer the question that has none.
 
-    The end stands under the last words shown, or in a reply to them where it finds no room: no
-    word that a member has read goes away (reliability.md S-12).
-
-    Raises `discord.HTTPException` where that is not possible.
+    False when Discord could not be had and another start may try again.
     """
-    notice = message(Restarting(), reference=turn.reference)
+    try:
+        if turn.answer is None:
+            await _tell_interrupted(client, turn)
+        else:
+            await _show_whole(client, turn, turn.answer)
+    except DISCORD_ERRORS as error:
+        _log.info("interrupted_not_told", reference=turn.reference, error=repr(error))
+        return not isinstance(as_surface_error(error), SurfaceBusy)
+    return True
+
+
+# --- It was interrupted ---------------------------------------------------------------------------
+
+
+async def _tell_interrupted(client: discord.Client, turn: OwedTurn) -> None:
+    """The end stands under the last words shown, or in a reply to them where it finds no room.
+
+    No word that a member has read goes away (S-12).
+    """
+    payment = Payment(charged_ucr=turn.charged_ucr)
+    notice = message(Interrupted(), reference=turn.reference, payment=payment)
     channel = client.get_partial_messageable(turn.channel_id)
-    kind, _, id_text = turn.reference.partition(":")
     if turn.message_id is None:
-        if kind == "m":
-            await _reply(channel, turn, notice, to_id=int(id_text))
+        if (asked_id := _question_id(turn)) is not None:
+            await _reply(client, channel, turn, notice, to_id=asked_id)
         return
     answer = await channel.fetch_message(turn.message_id)
+    if short_reference(turn.reference) in answer.content.rpartition("\n")[2]:
+        return  # told before
     shown = _words(answer.content)
     both = f"{shown}\n{notice.markdown}".lstrip("\n")
     fits = width(both) <= MESSAGE_CHARS_MAX
     await answer.edit(content=both if fits else shown, view=None)
     if not fits:
-        await _reply(channel, turn, notice, to_id=answer.id)
+        await _reply(client, channel, turn, notice, to_id=answer.id)
+
+
+def _question_id(turn: OwedTurn) -> int | None:
+    """The message that asked; None for a command, whose answer only its token could begin."""
+    kind, _, id_text = turn.reference.partition(":")
+    return int(id_text) if kind == "m" else None
 
 
 def _words(shown: str) -> str:
     """The model's words on a page, without what stood in for them or announced a price."""
     if shown in PLACEHOLDERS.values():
         return ""
-    return shown.removesuffix(f"\n{PLACEHOLDERS['stopped']}")
+    words, _, last = shown.rpartition("\n")
+    return words if last == PLACEHOLDERS["stopped"] or last.startswith(BOOKING_NOTE) else shown
 
 
 async def _reply(
-    channel: discord.PartialMessageable, turn: OpenTurn, notice: Notice, *, to_id: int
+    client: discord.Client,
+    channel: discord.PartialMessageable,
+    turn: OwedTurn,
+    notice: Notice,
+    *,
+    to_id: int,
 ) -> None:
+    if await _has_told(client, channel, turn, after_id=to_id):
+        return
     await channel.send(
         view=notice_card(notice),
         nonce=nonce_for(turn.reference, _TOLD_PART),
@@ -58,3 +105,69 @@ async def _reply(
             message_id=to_id, channel_id=turn.channel_id, fail_if_not_exists=False
         ),
     )
+
+
+async def _has_told(
+    client: discord.Client, channel: discord.PartialMessageable, turn: OwedTurn, *, after_id: int
+) -> bool:
+    """Whether a message of ours after that one names the turn; no where we may not read."""
+    reference = short_reference(turn.reference)
+    after = discord.Object(after_id)
+    try:
+        async for found in channel.history(limit=POSTED_SEARCH_MESSAGES_MAX, after=after):
+            if found.author == client.user and _says(found.components, reference):
+                return True
+    except discord.Forbidden:
+        _log.debug("history_not_readable", reference=turn.reference)
+    return False
+
+
+def _says(components: Iterable[Any], reference: str) -> bool:
+    for component in components:
+        if reference in (getattr(component, "content", None) or ""):
+            return True
+        if _says(getattr(component, "children", ()), reference):
+            return True
+    return False
+
+
+# --- It was whole and paid, but not shown to its end ----------------------------------------------
+
+
+async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str) -> None:
+    """F-15: the member has paid for all of it; the pages go on where they stopped."""
+    closing = closing_text(turn.charged_ucr, reference=short_reference(turn.reference))
+    target = with_note(pages(answer), closing)
+    channel = client.get_partial_messageable(turn.channel_id)
+    at, reply_to_id = -1, _question_id(turn)
+    if turn.message_id is not None:
+        shown = await channel.fetch_message(turn.message_id)
+        reply_to_id = shown.id
+        at = _page_of(_words(shown.content), target)
+        text = target[at] if at >= 0 else _words(shown.content) or closing
+        if shown.content != text or shown.components:
+            await shown.edit(content=text, view=None)
+    if reply_to_id is None:
+        return
+    to = discord.MessageReference(
+        message_id=reply_to_id, channel_id=turn.channel_id, fail_if_not_exists=False
+    )
+    for part in range(at + 1, len(target)):
+        await channel.send(
+            target[part], nonce=nonce_for(turn.reference, part), reference=to, suppress_embeds=True
+        )
+
+
+def _page_of(shown: str, target: list[str]) -> int:
+    """Which page of the whole answer stands there; -1 when it is none of them."""
+    if not shown:
+        return 0
+    known = [_shared_chars(shown, page) for page in target]
+    best = max(known)
+    return known.index(best) if best >= min(_KNOWN_CHARS, len(shown)) else -1
+
+
+def _shared_chars(first: str, second: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))

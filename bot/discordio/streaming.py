@@ -30,7 +30,7 @@ from bot.limits import (
     RATE_LIMIT_WAIT_S_MAX,
     REPOSTS_MAX,
 )
-from bot.text.answers import PLACEHOLDERS
+from bot.text.answers import PLACEHOLDERS, booking_note
 from storage.errors import StorageError
 
 _log = structlog.get_logger(__name__)
@@ -184,6 +184,9 @@ class DiscordAnswer:
         words = self._draft_pages()
         if self._draft.phase is Phase.STOPPED:
             return [Page(text=text) for text in with_note(words, PLACEHOLDERS[Phase.STOPPED])]
+        if self._draft.phase is Phase.BOOKING:
+            note = booking_note(self._draft.payment)
+            return [Page(text=text) for text in with_note(words, note)]
         texts = words or [PLACEHOLDERS[self._draft.phase]]
         last = Page(text=texts[-1], stop_reference=self._reference)
         return [*(Page(text=text) for text in texts[:-1]), last]

@@ -17,6 +17,9 @@ PLACEHOLDERS = {
 The last one also stands under the words that were stopped.
 """
 
+BOOKING_NOTE = "*The bot's database is busy, so the price is not booked yet:"
+"""How the line begins that stands under a whole answer while its price is being booked."""
+
 ENDING_NOTES = {
     "stopped": "*Stopped.*",
     "length": "*The answer reached its greatest length. Ask me to go on.*",
@@ -36,6 +39,11 @@ UNREADABLE_REPLY = (
 )
 
 
+def booking_note(payment: Payment) -> str:
+    """The note under an answer whose price is not booked yet, with what is held and until when."""
+    return f"{BOOKING_NOTE} {payment_text(payment)}.*"
+
+
 def receipt_text(*, model_label: str, charged_ucr: int, available_ucr: int, demo: bool) -> str:
     """`GPT-5.4 · charged 0.08 credits · 19.92 left`."""
     parts = [
@@ -44,6 +52,11 @@ def receipt_text(*, model_label: str, charged_ucr: int, available_ucr: int, demo
         f"{credits_text(available_ucr)} left",
     ]
     return " · ".join([*parts, DEMO] if demo else parts)
+
+
+def closing_text(charged_ucr: int, *, reference: str) -> str:
+    """`-# charged 0.08 credits · ref ABCDEF`, where no more is known after a restart."""
+    return f"-# {payment_text(Payment(charged_ucr=charged_ucr))} · ref {reference}"
 
 
 def sources_lines(links: Iterable[str]) -> list[str]:

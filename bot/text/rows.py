@@ -321,6 +321,17 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         f"The model said nothing more for {e.idle_s:.0f} s.",
         "Ask again in a minute.",
     ),
+    errors.Interrupted: lambda _: _wait(
+        "Interrupted by a restart",
+        "The bot was restarted in the middle of this answer.",
+        "Ask again in a minute.",
+    ),
+    errors.BrokenTooOften: lambda e: _wait(
+        "Interrupted once too often",
+        f"The answer broke off before its end. {e.limit} of yours did so today at no charge; from "
+        "then on the words that were shown are paid, by an estimate.",
+        "Tomorrow the count begins anew.",
+    ),
     # --- The operator's side
     errors.SettingsInvalid: lambda _: _operator(
         "The settings are not right", "The bot cannot work with the settings it was given."

@@ -19,7 +19,7 @@ from sandbox.discord.gateway import GatewayOptions
 from sandbox.discord.seed import GENERAL_ID
 from sandbox.discord.server import TOKEN, DiscordSandbox
 from storage import turns
-from storage.types import OpenTurn
+from storage.types import OwedTurn
 from tests.cogs.town import (
     PATIENCE_S,
     POLL_S,
@@ -143,12 +143,12 @@ async def test_after_a_restart_the_unfinished_answer_gets_its_end(town: Town) ->
     asked = await town.say("mira", "{bot} hello")
     (draft,) = await town.until(lambda found: bool(found) and has_button(found[0]))
 
-    turn = OpenTurn(
+    turn = OwedTurn(
         reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=int(draft["id"])
     )
     await town.bot.tell_interrupted([turn])
     (told,) = await town.finished()
-    assert told["content"].startswith("Half an answer\n**Restarting**")
+    assert told["content"].startswith("Half an answer\n**Interrupted by a restart**")
     assert "not charged" in told["content"]
     more.set()
 
@@ -156,13 +156,13 @@ async def test_after_a_restart_the_unfinished_answer_gets_its_end(town: Town) ->
 async def test_after_a_restart_a_question_without_an_answer_gets_one(town: Town) -> None:
     """The notice replies to it; one for a channel that is gone harms nobody."""
     asked = await town.say("mira", "hello?")
-    lost = OpenTurn(reference="m:1", channel_id=1, author_id=1, message_id=2)
-    turn = OpenTurn(reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=None)
+    lost = OwedTurn(reference="m:1", channel_id=1, author_id=1, message_id=2)
+    turn = OwedTurn(reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=None)
     await town.bot.tell_interrupted([lost, turn])
 
     (told,) = await town.finished()
     assert told["message_reference"]["message_id"] == asked
-    assert "Restarting" in words(told)
+    assert "Interrupted" in words(told)
 
 
 async def test_a_long_answer_that_a_crash_cut_gets_its_end_on_its_last_page() -> None:
@@ -179,17 +179,22 @@ async def test_a_long_answer_that_a_crash_cut_gets_its_end_on_its_last_page() ->
 
         told = [words(message) for message in await town.finished(3)]
         assert told[:2] == [text.strip() for text in texts[:2]]
-        assert told[2].startswith(f"{texts[2].strip()}\n**Restarting**")
+        assert told[2].startswith(f"{texts[2].strip()}\n**Interrupted by a restart**")
         more.set()
 
 
-async def _noted_at(inhabited: Inhabited, *, message_id: int) -> OpenTurn:
+async def _noted_at(inhabited: Inhabited, *, message_id: int) -> OwedTurn:
     """The open turn, once its newest message is in the books."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             (turn,) = await inhabited.database.read(turns.open_turns)
             if turn.message_id == message_id:
-                return turn
+                return OwedTurn(
+                    reference=turn.reference,
+                    channel_id=turn.channel_id,
+                    author_id=turn.author_id,
+                    message_id=turn.message_id,
+                )
             await asyncio.sleep(POLL_S)
 
 
@@ -201,7 +206,7 @@ async def test_after_a_restart_a_stopped_answer_does_not_wait_for_its_price(
     note = PLACEHOLDERS["stopped"]
     town.bot_writes(f"{'x' * length}\n{note}")
     (shown,) = await town.from_bot()
-    turn = OpenTurn(
+    turn = OwedTurn(
         reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=int(shown["id"])
     )
     await town.bot.tell_interrupted([turn])
@@ -218,14 +223,14 @@ async def test_a_notice_that_finds_no_room_is_a_message_of_its_own(town: Town) -
     town.model.says("x" * 1_990, then=more)
     asked = await town.say("mira", "{bot} hello")
     (draft,) = await town.until(lambda found: bool(found) and has_button(found[0]))
-    turn = OpenTurn(
+    turn = OwedTurn(
         reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=int(draft["id"])
     )
     await town.bot.tell_interrupted([turn])
 
     page, notice = await town.finished(2)
     assert page["content"] == "x" * 1_990
-    assert "### Restarting" in words(notice)
+    assert "### Interrupted by a restart" in words(notice)
     assert "not charged" in words(notice)
     assert notice["message_reference"]["message_id"] == draft["id"]
     more.set()
@@ -236,14 +241,14 @@ async def test_the_notice_takes_the_place_of_a_placeholder(town: Town, placehold
     """Nothing was shown yet; and where nothing is, nothing is told."""
     town.bot_writes(placeholder)
     (shown,) = await town.from_bot()
-    turn = OpenTurn(
+    turn = OwedTurn(
         reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=int(shown["id"])
     )
-    nowhere = OpenTurn(reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=None)
+    nowhere = OwedTurn(reference="i:1", channel_id=GENERAL_ID, author_id=1, message_id=None)
     await town.bot.tell_interrupted([turn, nowhere])
 
     (told,) = await town.finished()
-    assert words(told).startswith("**Restarting**")
+    assert words(told).startswith("**Interrupted by a restart**")
 
 
 async def test_a_replayed_message_is_answered_once(town: Town) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 
 from sandbox.discord.seed import GENERAL_ID, MIRA_ID, TOM_ID
-from storage.types import OpenTurn
+from storage.types import OwedTurn
 from tests.cogs.town import Json, Town, has_button, words
 from tests.mentions import unguarded, written
 
@@ -59,7 +59,7 @@ async def test_no_card_and_no_notice_can_ping_anybody(town: Town) -> None:
     town.bot_writes("Half an answer")
     shown = (await town.from_bot())[-1]
     for message_id in (None, int(shown["id"])):
-        turn = OpenTurn(
+        turn = OwedTurn(
             reference=f"m:{asked}", channel_id=GENERAL_ID, author_id=1, message_id=message_id
         )
         await town.bot.tell_interrupted([turn])

@@ -69,7 +69,7 @@ async def test_a_bot_killed_on_the_third_page_keeps_what_was_shown(data: Path) -
             told = await world.answered("mira", "general", message_id)
             assert [visible_text(page) for page in told[:2]] == shown[:2]
             assert visible_text(told[2]).startswith(shown[2])
-            assert "Restarting" in visible_text(told[-1])
+            assert "Interrupted" in visible_text(told[-1])
             assert "not charged" in visible_text(told[-1])
             assert not any(buttons(page) for page in told)
             assert await world.balance("mira") == before

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.catalogue.loader import load
-from bot.catalogue.pricing import chat_cost_ucr
+from bot.catalogue.pricing import Basis, chat_cost_ucr
 from bot.chat.ports import Ending, Question
 from bot.errors import (
     AnswerMalformed,
@@ -101,14 +101,11 @@ def reported_ucr(world: World, scripts: list[list[Step]]) -> int | None:
     for request, script in zip(world.provider.requests, scripts, strict=False):
         finished = script[-1]
         assert isinstance(finished, Finished)
-        if finished.usage is None and not _is_sane(finished.credits_consumed):
+        cost = chat_cost_ucr(request.model, finished)
+        if cost.basis is Basis.ESTIMATE:
             return None
-        total_ucr += chat_cost_ucr(request.model, finished).cost_ucr
+        total_ucr += cost.cost_ucr
     return total_ucr
-
-
-def _is_sane(amount: Decimal | None) -> bool:
-    return amount is not None and amount.is_finite() and 0 <= amount < 100
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])

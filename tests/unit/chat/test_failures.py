@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import pytest
 
@@ -30,13 +28,9 @@ from bot.errors import (
     Unexpected,
     UpstreamError,
 )
-from bot.limits import SETTLE_DELAYS_S
 from bot.providers.base import FinishReason
-from storage.database import Connection
-from storage.errors import StoreUnavailable
-from storage.inline import InlineDatabase
 from storage.types import Cause
-from tests.unit.chat.world import NewWorld, Script, ScriptedProvider, World, called, done, said
+from tests.unit.chat.world import NewWorld, World, called, done, said
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -208,125 +202,3 @@ async def test_a_price_above_the_hold_is_capped(new_world: NewWorld) -> None:
     spent_ucr = await world.spent_ucr()
     assert 7_000_000 < spent_ucr < 12_000_000
     assert await world.loss_ucr() == 19_000_000 - spent_ucr
-
-
-class MoodyDatabase(InlineDatabase):
-    """Refuses write transactions while `refusals` last, from the `after`-th on."""
-
-    refusals = 0
-    after = 0
-
-    async def transact(
-        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        if self.after > 0:
-            self.after -= 1
-        elif self.refusals > 0:
-            self.refusals -= 1
-            raise StoreUnavailable(cause="locked")
-        return await super().transact(body, *args, **kwargs)
-
-
-@pytest.fixture
-def moody() -> World:
-    return World(provider=ScriptedProvider([*said("ok"), done()]), database=MoodyDatabase())
-
-
-async def test_a_busy_database_before_the_hold_refuses(moody: World) -> None:
-    """F-110: nothing was charged, nothing asked."""
-    assert isinstance(moody.database, MoodyDatabase)
-    moody.database.refusals = 1
-    with pytest.raises(StoreUnavailable):
-        await moody.ask()
-    assert moody.provider.requests == []
-    await moody.database.close()
-
-
-async def test_a_busy_database_at_the_end_is_waited_for(moody: World) -> None:
-    """The answer was paid work: booking it is tried again, with growing pauses."""
-    assert isinstance(moody.database, MoodyDatabase)
-    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S)
-    final = await moody.ask()
-    assert final.ending is Ending.COMPLETE
-    assert moody.clock.slept_s == list(SETTLE_DELAYS_S)
-    assert await moody.spent_ucr() == 80_000
-    await moody.database.close()
-
-
-async def test_what_could_not_be_booked_is_given_back_later(moody: World) -> None:
-    """The member was told *not charged*, so that is what happens once the disk has room again."""
-    assert isinstance(moody.database, MoodyDatabase)
-    moody.provider.scripts.append([*said("second"), done("0.5")])
-    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S) + 1
-    final = await moody.ask()
-    assert final.ending is Ending.FAILED
-    assert isinstance(final.error, StoreUnavailable)
-    assert final.receipt is None
-    assert (await moody.balance()).held_ucr > 0
-    await moody.ask("Next?")
-    assert await moody.spent_ucr() == 500_000
-    assert [turn.answer for turn in await moody.remembered()] == ["second"]
-    assert await moody.is_sound()
-    await moody.database.close()
-
-
-@pytest.mark.parametrize(
-    ("script", "loss_ucr", "cause"),
-    [
-        ([*said("ok"), done("0.08")], 80_000, Cause.INTERRUPTED),
-        (
-            [*said("I"), done("0.5", reason=FinishReason.CONTENT_FILTER)],
-            500_000,
-            Cause.PROVIDER_REFUSED,
-        ),
-        ([*said(" "), done("0.3")], 300_000, Cause.PROVIDER_ERROR),
-        ([RateLimited(provider=NAME)], 0, Cause.PROVIDER_ERROR),
-    ],
-    ids=["finished", "refused", "empty", "never begun"],
-)
-async def test_what_was_booked_late_is_the_operators_loss(
-    moody: World, script: Script, loss_ucr: int, cause: Cause
-) -> None:
-    """I-10: the provider has taken its price, whatever our disk did (F-110)."""
-    assert isinstance(moody.database, MoodyDatabase)
-    moody.catalogue = replace(moody.catalogue, multiplier_ppm=2_000_000)
-    moody.service = moody.new_service()
-    moody.provider.scripts = [script, [*said("second"), done("0.1")]]
-    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S) + 1
-    await moody.ask()
-    assert await moody.loss_ucr() == 0
-    await moody.ask("Next?")
-    assert await moody.loss_ucr() == loss_ucr
-    assert await cause_of_hold(moody) == cause
-    assert await moody.spent_ucr() == 200_000
-    await moody.database.close()
-
-
-async def test_a_cut_answer_booked_late_loses_its_estimate(moody: World) -> None:
-    """We ended it, so nobody has told its price: our estimate is what it cost."""
-    assert isinstance(moody.database, MoodyDatabase)
-    moody.allowance_ucr = 3_000_000
-    moody.service = moody.new_service()
-    moody.provider.scripts = [said("word " * 2_000), [*said("second"), done("0.1")]]
-    # Refused, too: a note of the cost, and the extension, which is why we end the answer.
-    moody.database.after, moody.database.refusals = 1, 2 + len(SETTLE_DELAYS_S) + 1
-    final = await moody.ask()
-    assert isinstance(final.error, StoreUnavailable)
-    await moody.ask("Next?")
-    assert await moody.loss_ucr() > 2_000 * 1_800
-    assert await moody.spent_ucr() == 100_000
-    await moody.database.close()
-
-
-async def test_giving_back_waits_until_the_database_is_there_again(moody: World) -> None:
-    """While it is away the next question is refused, and the hold stays where it is."""
-    assert isinstance(moody.database, MoodyDatabase)
-    moody.provider.scripts.append([*said("third"), done("0.5")])
-    moody.database.after, moody.database.refusals = 1, len(SETTLE_DELAYS_S) + 3
-    await moody.ask()
-    with pytest.raises(StoreUnavailable):
-        await moody.ask("Second?")
-    assert moody.database.refusals == 0
-    assert (await moody.ask("Third?")).ending is Ending.COMPLETE
-    assert await moody.spent_ucr() == 500_000
-    await moody.database.close()

@@ -11,10 +11,10 @@ from bot import limits
 from bot.chat import service as service_module
 from bot.chat.ports import Ending
 from bot.chat.surrogates import mended, split_off
-from bot.errors import Restarting, StreamCut
+from bot.errors import Interrupted, Restarting, StreamCut
 from bot.limits import OUTPUT_TOKENS_NOTE
 from storage.errors import Duplicate
-from storage.types import Cause, OpenTurn
+from storage.types import Cause, OwedTurn
 from tests.unit.chat.test_failures import cause_of_hold
 from tests.unit.chat.world import (
     MIRA,
@@ -66,16 +66,12 @@ async def test_a_killed_process_charges_nothing(new_world: NewWorld) -> None:
 
     reborn = world.new_service()
     (left,) = await reborn.recover()
-    assert left == OpenTurn(
-        reference="m:1",
-        channel_id=STUDIO,
-        author_id=MIRA,
-        message_id=777,
-        cost_estimate_ucr=left.cost_estimate_ucr,
-    )
+    assert left == OwedTurn(reference="m:1", channel_id=STUDIO, author_id=MIRA, message_id=777)
+    assert await reborn.recover() == (left,)
+    await reborn.told("m:1")
     assert await reborn.recover() == ()
     assert await world.spent_ucr() == 0
-    assert await world.loss_ucr() == left.cost_estimate_ucr > 0
+    assert await world.loss_ucr() > 0
     assert await cause_of_hold(world) == Cause.INTERRUPTED
     assert await world.remembered() == ()
     with pytest.raises(Duplicate):
@@ -149,7 +145,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("impatient")
 async def test_an_answer_that_does_not_end_is_cut_off_and_told(new_world: NewWorld) -> None:
-    """F-20: the partial text stays, nothing is charged, and no hold is left open."""
+    """S-11, S-12: the partial text stays, nothing is charged, and no hold is left open."""
     world = new_world([*said("endless"), asyncio.Event()])
     sink = RecordingSink()
     task = world.start(world.question(), sink)
@@ -157,7 +153,7 @@ async def test_an_answer_that_does_not_end_is_cut_off_and_told(new_world: NewWor
     await world.service.close()
     await task
     assert (sink.final.text, sink.final.ending) == ("endless", Ending.FAILED)
-    assert isinstance(sink.final.error, Restarting)
+    assert isinstance(sink.final.error, Interrupted)
     assert await world.spent_ucr() == 0
     assert await world.loss_ucr() > 0
     assert world.provider.closed == 1

@@ -108,6 +108,6 @@ async def test_a_note_in_flight_is_waited_for_before_the_end() -> None:
     script = [*said("word " * 400), done("1")]
     world = World(provider=ScriptedProvider(script), database=database)
     await world.ask()
-    assert database.committed[-2:] == [turns.note_cost, settle_turn]
+    assert database.committed[-3:] == [turns.note_cost, settle_turn, turns.mark_shown]
     assert asyncio.all_tasks() == {asyncio.current_task()}
     await database.close()

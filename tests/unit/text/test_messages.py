@@ -54,6 +54,7 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.ModelNotFound(**PROVIDER, model=SECRET),
         errors.RateLimited(**PROVIDER, retry_after_s=12.4),
         errors.StreamStalled(provider="aivideo", idle_s=60.0),
+        errors.BrokenTooOften(limit=3),
         errors.SettingsInvalid(problems=[{"where": "X", "what": SECRET}]),
         errors.CatalogueInvalid(problems=[{"where": "X", "what": SECRET}]),
         errors.DiscordRefused(close_code=4014),
