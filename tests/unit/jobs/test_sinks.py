@@ -7,8 +7,9 @@ import pytest
 from bot.jobs.ports import DeliveryPostponed, Trouble
 from storage.types import Sink
 from tests.unit.jobs.fake_messages import CARD_BASE, DM_BASE, lost, passing, refusal
-from tests.unit.jobs.scene import MEBIBYTE, MIRA, STUDIO, Scene
+from tests.unit.jobs.scene import MEBIBYTE, Scene
 from tests.unit.jobs.virtual import virtually
+from tests.unit.jobs.world import MIRA, STUDIO
 
 
 @virtually
@@ -17,11 +18,11 @@ async def test_the_card_becomes_the_outcome_long_after_the_token_has_ended() -> 
     scene = Scene()
     job = scene.succeed(await scene.carded(token=False))
     delivered = await scene.deliver(job)
-    (shown,) = scene.messages.of(job)
+    (shown,) = scene.discord.of(job)
     assert (delivered.sink, delivered.message_id) == (Sink.CARD, shown.id)
     assert delivered.is_uploaded
     assert shown.has_outcome
-    assert scene.messages.pings(job) == 0
+    assert scene.discord.pings(job) == 0
 
 
 @virtually
@@ -29,10 +30,10 @@ async def test_where_the_bot_may_not_edit_the_token_does_while_it_lives() -> Non
     """F-89: the token needs no right in the channel."""
     scene = Scene()
     job = scene.succeed(await scene.carded())
-    scene.messages.channels[STUDIO].is_open = False
+    scene.discord.channels[STUDIO].is_open = False
     delivered = await scene.deliver(job)
     assert (delivered.sink, delivered.message_id) == (Sink.TOKEN, CARD_BASE + job.id)
-    assert len(scene.messages.with_outcome(job)) == 1
+    assert len(scene.discord.with_outcome(job)) == 1
 
 
 @virtually
@@ -40,14 +41,14 @@ async def test_with_the_channel_closed_and_the_token_dead_it_comes_by_dm() -> No
     """F-89, F-92: and it says where it should have stood; the channel is left alone for a while."""
     scene = Scene()
     jobs = [scene.succeed(await scene.carded(token=False)) for _ in range(3)]
-    scene.messages.channels[STUDIO].is_open = False
-    before = len(scene.messages.requests)
+    scene.discord.channels[STUDIO].is_open = False
+    before = len(scene.discord.requests)
     for job in jobs:
         assert (await scene.deliver(job)).sink is Sink.DM
-        (shown,) = scene.messages.with_outcome(job)
+        (shown,) = scene.discord.with_outcome(job)
         assert shown.channel_id == DM_BASE + MIRA
         assert shown.showing.moved_from == STUDIO
-    assert sum(channel == STUDIO for _, channel in scene.messages.requests[before:]) == 1
+    assert sum(channel == STUDIO for _, channel in scene.discord.requests[before:]) == 1
 
 
 @virtually
@@ -55,8 +56,8 @@ async def test_a_closed_dm_leaves_the_list() -> None:
     """F-99: which cannot fail."""
     scene = Scene()
     job = scene.succeed(await scene.carded(token=False))
-    scene.messages.channels[STUDIO].is_open = False
-    scene.messages.closed_dms.add(MIRA)
+    scene.discord.channels[STUDIO].is_open = False
+    scene.discord.closed_dms.add(MIRA)
     delivered = await scene.deliver(job)
     assert (delivered.sink, delivered.message_id) == (Sink.LIST, None)
 
@@ -67,10 +68,10 @@ async def test_a_deleted_card_comes_once_more_and_pings_its_owner() -> None:
     scene = Scene()
     job = await scene.carded()
     assert job.card_message_id is not None
-    scene.messages.delete(job.card_message_id)
+    scene.discord.delete(job.card_message_id)
     delivered = await scene.deliver(scene.succeed(job))
     assert delivered.sink is Sink.MESSAGE
-    assert scene.messages.pings(job) == 1
+    assert scene.discord.pings(job) == 1
 
 
 @virtually
@@ -78,10 +79,10 @@ async def test_a_filter_sends_it_by_dm_and_the_channel_is_not_tried_again() -> N
     """F-97: the same words would be taken again; the token's edit, too."""
     scene = Scene()
     job = scene.succeed(await scene.carded())
-    scene.messages.channels[STUDIO].has_filter = True
+    scene.discord.channels[STUDIO].has_filter = True
     assert (await scene.deliver(job)).sink is Sink.DM
-    assert scene.messages.count("edit_by_token") == 1  # the card itself
-    assert scene.messages.count("create") == 1
+    assert scene.discord.count("edit_by_token") == 1  # the card itself
+    assert scene.discord.count("create") == 1
 
 
 @virtually
@@ -92,7 +93,7 @@ async def test_a_file_that_is_too_large_becomes_a_link_in_the_same_sink() -> Non
     job = scene.succeed(job, size_bytes=99 * MEBIBYTE, source_url="https://files.example/a.png")
     delivered = await scene.deliver(job)
     assert (delivered.sink, delivered.is_uploaded) == (Sink.CARD, False)
-    (shown,) = scene.messages.with_outcome(job)
+    (shown,) = scene.discord.with_outcome(job)
     assert not shown.showing.takes_files
 
 
@@ -110,7 +111,7 @@ async def test_a_rate_limit_is_waited_out_by_whoever_asks_again() -> None:
     """F-84: an hour is no reason for another sink."""
     scene = Scene()
     job = scene.succeed(await scene.carded())
-    scene.messages.faults["edit"] = [passing(retry_after_s=3_600.0)]
+    scene.discord.faults["edit"] = [passing(retry_after_s=3_600.0)]
     with pytest.raises(DeliveryPostponed) as postponed:
         await scene.deliver(job)
     assert postponed.value.retry_after_s == 3_600.0
@@ -122,11 +123,11 @@ async def test_an_edit_whose_answer_got_lost_is_repeated_in_place() -> None:
     """Edits may be repeated at will (S-7)."""
     scene = Scene()
     job = scene.succeed(await scene.carded())
-    scene.messages.faults["edit"] = [lost()]
+    scene.discord.faults["edit"] = [lost()]
     with pytest.raises(DeliveryPostponed):
         await scene.deliver(job)
     assert (await scene.deliver(job)).sink is Sink.CARD
-    assert len(scene.messages.of(job)) == 1
+    assert len(scene.discord.of(job)) == 1
 
 
 @virtually
@@ -134,8 +135,8 @@ async def test_posted_and_deleted_within_the_window_counts_as_delivered() -> Non
     """F-91."""
     scene = Scene()
     job = await scene.carded()
-    scene.messages.delete(job.card_message_id or 0)
+    scene.discord.delete(job.card_message_id or 0)
     job = scene.succeed(job)
-    scene.messages.faults["create"] = [refusal(Trouble.GONE)]
+    scene.discord.faults["create"] = [refusal(Trouble.GONE)]
     delivered = await scene.deliver(job)
     assert (delivered.sink, delivered.message_id) == (Sink.MESSAGE, None)

@@ -17,7 +17,7 @@ from bot.jobs.bench import Bench, PollGate
 from bot.jobs.cards import Cards
 from bot.jobs.engine import Engine
 from bot.jobs.orders import plan
-from bot.jobs.ports import Order
+from bot.jobs.ports import Delivery, Order
 from bot.jobs.service import JobService
 from bot.limits import CALLBACK_ADDRESS_S, CALLBACK_BODIES_MAX
 from bot.providers.breaker import Breakers
@@ -108,7 +108,7 @@ class World:
             providers=self.provider,
             fetcher=self.files,
             folder=self.files,
-            delivery=self.delivery,
+            delivery=self.way_to_members(),
             cards=cards,
             clock=self.clock,
             rng=self.rng,
@@ -127,6 +127,10 @@ class World:
             cards=cards,
             wake=self.engine.wake,
         )
+
+    def way_to_members(self) -> Delivery:
+        """A new process's way of cards into Discord."""
+        return self.delivery
 
     async def boot(self, fuse: Fuse | None = None) -> None:
         """Start a process; the first one has been built already."""
