@@ -13,6 +13,7 @@ AtelierError
 │   ├── TakeTooLarge
 │   ├── GiftTooLarge
 │   ├── GiftToSelf
+│   ├── TimeZoneUnknown
 │   ├── PictureMissing
 │   ├── PictureGone
 │   ├── MemberNotHere
@@ -204,6 +205,14 @@ class GiftTooLarge(InvalidInput):
 
 class GiftToSelf(InvalidInput):
     """Giver and receiver are the same."""
+
+
+class TimeZoneUnknown(InvalidInput):
+    """Not a name of the IANA time zone database; `given` is cut to a line."""
+
+    def __init__(self, *, given: str) -> None:
+        super().__init__(given)
+        self.given = given
 
 
 class PictureMissing(InvalidInput):

@@ -51,6 +51,8 @@ FOUND_CHARS_MAX = 500
 """Of one hit."""
 COMMAND_PROMPT_CHARS_MAX = 6_000
 """Discord's limit for a text option."""
+TIME_ZONE_CHARS_MAX = 60
+"""The longest name of a time zone has 32."""
 REASON_CHARS_MAX = 200
 """One or two lines on a card."""
 QUOTED_CHARS_MAX = 4_000
@@ -399,6 +401,8 @@ RESULTS_KEPT_S = 86_400.0
 # --- Credits -----------------------------------------------------------------------------------
 GRANT_CREDITS_MAX = 1_000_000
 """product.md, /quota."""
+BUDGET_CREDITS_MAX = 1_000_000_000
+"""A server's ceiling: more than the largest one spends in a month (I-11)."""
 HISTORY_LINES_MAX = 10
 """Lines of `/credits history`: what a phone shows without scrolling."""
 HISTORY_PROMPT_CHARS_MAX = 40

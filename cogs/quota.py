@@ -12,14 +12,22 @@ from bot.credits.service import CreditsService, StaffAct
 from bot.discordio.cards import text_card
 from bot.discordio.client import AtelierBot
 from bot.discordio.people import owns_guild, require_member, require_staff
-from bot.limits import GRANT_CREDITS_MAX, REASON_CHARS_MAX
+from bot.limits import (
+    BUDGET_CREDITS_MAX,
+    GRANT_CREDITS_MAX,
+    REASON_CHARS_MAX,
+    TIME_ZONE_CHARS_MAX,
+)
 from bot.text import cards
 from bot.text import commands as texts
+from bot.text.budgets import budget_card
 from bot.text.messages import Tone
 from storage.types import Balance
 
 Amount = app_commands.Range[int, 1, GRANT_CREDITS_MAX]
 Target = app_commands.Range[int, 0, GRANT_CREDITS_MAX]
+Ceiling = app_commands.Range[int, 0, BUDGET_CREDITS_MAX]
+TimeZone = app_commands.Range[str, 1, TIME_ZONE_CHARS_MAX]
 Reason = app_commands.Range[str, 1, REASON_CHARS_MAX]
 Change = Callable[[int, int, StaffAct], Awaitable[Balance]]
 
@@ -34,6 +42,7 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
     """Grant, take and set; the permission is checked here each time (reliability.md 1.4)."""
 
     def __init__(self, credits_service: CreditsService) -> None:
+        self._credits = credits_service
         self._changes: dict[str, Change] = {
             "grant": credits_service.grant,
             "take": credits_service.take,
@@ -63,6 +72,35 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
     ) -> None:
         """Set the spendable amount."""
         await self._staff_act("set", interaction, member, amount, reason)
+
+    @app_commands.command(name="budget", description=texts.QUOTA_BUDGET)
+    @app_commands.describe(
+        day=texts.QUOTA_BUDGET_DAY,
+        month=texts.QUOTA_BUDGET_MONTH,
+        time_zone=texts.QUOTA_BUDGET_ZONE,
+    )
+    async def budget(
+        self,
+        interaction: discord.Interaction,
+        day: Ceiling | None = None,
+        month: Ceiling | None = None,
+        time_zone: TimeZone | None = None,
+    ) -> None:
+        """Show the server's ceilings; set those that are given."""
+        guild_id = require_staff(interaction)
+        if day is None and month is None and time_zone is None:
+            state = await self._credits.budget(guild_id)
+        else:
+            state = await self._credits.set_budget(
+                guild_id,
+                day_credits=day,
+                month_credits=month,
+                timezone=time_zone,
+                actor_id=interaction.user.id,
+                reference=f"i:{interaction.id}",
+            )
+        text = budget_card(state.budget, state.windows)
+        await interaction.response.send_message(view=text_card(text), ephemeral=True)
 
     async def _staff_act(
         self,

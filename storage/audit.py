@@ -1,6 +1,7 @@
 """Reads the whole database and says what is not as it must be (reliability.md 4).
 
-The ledger by itself here (I-1 … I-5); jobs, and what they owe to it, in `storage.job_audit`.
+The ledger by itself here (I-1 … I-5, I-11), server budgets in `storage.budget_audit` (I-8), jobs
+and what they owe to the ledger in `storage.job_audit`.
 
 Most of it cannot go wrong while the constraints and triggers stand. The audit does not trust them:
 it is for a file that was edited by hand, restored in parts, or damaged without SQLite noticing.
@@ -10,12 +11,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Column, Connection, Subquery, and_, bindparam, case, func, or_, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    text,
+    union_all,
+)
 
 from storage.books import GENESIS, Move, digest
+from storage.budget_audit import audit_budgets
 from storage.job_audit import audit_jobs
-from storage.schema import accounts, entries, hold_parts, holds, journal
-from storage.types import HoldState
+from storage.schema import (
+    ISSUER_ID,
+    JOURNAL_ONCE,
+    SPENT_ID,
+    accounts,
+    buckets,
+    entries,
+    hold_parts,
+    holds,
+    journal,
+)
+from storage.types import UCR_PER_CREDIT, HoldState
 
 FACTS_MAX = 20
 """Per question: the first ones show what kind of damage it is."""
@@ -27,10 +51,13 @@ def audit(connection: Connection) -> tuple[str, ...]:
     """Broken invariants as facts, each beginning with its number; empty when sound."""
     return (
         *_balances(connection),
+        *_members(connection),
         *_chain(connection),
         *_negatives(connection),
         *_held(connection),
         *_outcomes(connection),
+        *_staff_acts(connection),
+        *audit_budgets(connection),
         *audit_jobs(connection),
     )
 
@@ -65,6 +92,33 @@ def _balances(connection: Connection) -> Iterator[str]:
     total = connection.execute(_TOTAL).scalar_one()
     if total != 0:
         yield f"I-1 all accounts: {total} in sum"
+
+
+_OWNED = (
+    select(buckets.c.owner_id, func.sum(accounts.c.balance_ucr).label("owned_ucr"))
+    .join(accounts, accounts.c.bucket_id == buckets.c.id)
+    .where(buckets.c.owner_kind == "user")
+    .group_by(buckets.c.owner_id)
+    .subquery()
+)
+_LINES = (
+    select(journal.c.user_id, func.sum(journal.c.delta_ucr).label("lines_ucr"))
+    .where(journal.c.user_id.is_not(None))
+    .group_by(journal.c.user_id)
+    .subquery()
+)
+_MISLINED = (
+    select(_LINES.c.user_id, _LINES.c.lines_ucr, func.coalesce(_OWNED.c.owned_ucr, 0).label("has"))
+    .outerjoin(_OWNED, _OWNED.c.owner_id == _LINES.c.user_id)
+    .where(_LINES.c.lines_ucr != func.coalesce(_OWNED.c.owned_ucr, 0))
+    .limit(FACTS_MAX)
+)
+
+
+def _members(connection: Connection) -> Iterator[str]:
+    """The sum of a member's lines is what the member has, held or not."""
+    for row in connection.execute(_MISLINED):
+        yield f"I-1 member {row.user_id}: {row.has} in buckets, {row.lines_ucr} by lines"
 
 
 # --- I-2: entries are numbered without a gap, each digest follows from the one before -------------
@@ -113,7 +167,7 @@ def _chain(connection: Connection) -> Iterator[str]:
             link, last = row.digest, row.id
 
 
-# --- I-3: only the issuer may be below zero -------------------------------------------------------
+# --- I-3: only the issuer may be below zero, now and at any time before ---------------------------
 
 _NEGATIVE = (
     select(accounts.c.id, accounts.c.kind, accounts.c.balance_ucr)
@@ -122,12 +176,34 @@ _NEGATIVE = (
 )
 
 
+_CHANGES = union_all(
+    select(
+        entries.c.to_account_id.label("account_id"), entries.c.id, entries.c.amount_ucr.label("ucr")
+    ),
+    select(entries.c.from_account_id, entries.c.id, -entries.c.amount_ucr),
+).subquery()
+_RUNNING = select(
+    _CHANGES.c.account_id,
+    func.sum(_CHANGES.c.ucr)
+    .over(partition_by=_CHANGES.c.account_id, order_by=_CHANGES.c.id)
+    .label("ucr"),
+).subquery()
+_WAS_NEGATIVE = (
+    select(_RUNNING.c.account_id, func.min(_RUNNING.c.ucr).label("lowest_ucr"))
+    .where(_RUNNING.c.ucr < 0, _RUNNING.c.account_id != ISSUER_ID)
+    .group_by(_RUNNING.c.account_id)
+    .limit(FACTS_MAX)
+)
+
+
 def _negatives(connection: Connection) -> Iterator[str]:
     for row in connection.execute(_NEGATIVE):
         yield f"I-3 account {row.id} ({row.kind}): {row.balance_ucr}"
+    for past in connection.execute(_WAS_NEGATIVE):
+        yield f"I-3 account {past.account_id}: {past.lowest_ucr} at some time"
 
 
-# --- I-4: a bucket holds what open holds took from it; a hold is the sum of its parts -------------
+# --- I-4: a bucket holds what open holds took from it; a hold is the sum of its member's parts ----
 
 _OPEN_PARTS = (
     select(hold_parts.c.bucket_id, func.sum(hold_parts.c.amount_ucr).label("total_ucr"))
@@ -146,7 +222,12 @@ _MISHELD = (
 _PARTS = func.coalesce(func.sum(hold_parts.c.amount_ucr), 0)
 _MISPARTED = (
     select(holds.c.id, holds.c.amount_ucr, _PARTS.label("parts_ucr"))
-    .outerjoin(hold_parts, hold_parts.c.hold_id == holds.c.id)
+    .outerjoin(
+        hold_parts.join(
+            buckets, (buckets.c.id == hold_parts.c.bucket_id) & (buckets.c.owner_kind == "user")
+        ),
+        hold_parts.c.hold_id == holds.c.id,
+    )
     .group_by(holds.c.id, holds.c.amount_ucr)
     .having(holds.c.amount_ucr != _PARTS)
     .limit(FACTS_MAX)
@@ -206,3 +287,57 @@ def _outcomes(connection: Connection) -> Iterator[str]:
             f"I-5 hold {row.id}: {row.state}, begun {row.begun}, settled {row.settled},"
             f" voided {row.voided}, paid {row.delta_ucr}"
         )
+    for paid in connection.execute(_MISPAID):
+        yield f"I-5 hold {paid.id}: {paid.charged_ucr} charged, {paid.spent_ucr} spent by entries"
+
+
+_SPENT = (
+    select(journal.c.hold_id, func.sum(entries.c.amount_ucr).label("spent_ucr"))
+    .join(entries, entries.c.journal_id == journal.c.id)
+    .where(entries.c.to_account_id == SPENT_ID)
+    .group_by(journal.c.hold_id)
+    .subquery()
+)
+_PAID = func.coalesce(_SPENT.c.spent_ucr, 0)
+_MISPAID = (
+    select(holds.c.id, holds.c.charged_ucr, _PAID.label("spent_ucr"))
+    .outerjoin(_SPENT, _SPENT.c.hold_id == holds.c.id)
+    .where(func.coalesce(holds.c.charged_ucr, 0) != _PAID)
+    .limit(FACTS_MAX)
+)
+
+
+# --- I-11: who, why, how much, once ---------------------------------------------------------------
+
+STAFF_UCR_MAX = 1_000_000 * UCR_PER_CREDIT
+"""F-141: what one grant or take may be."""
+_UNSIGNED = (
+    select(journal.c.id, journal.c.kind)
+    .where(
+        or_(
+            journal.c.kind.in_(("grant", "take", "set", "undo"))
+            & (journal.c.actor_id.is_(None) | journal.c.reason.is_(None)),
+            journal.c.kind.in_(("grant", "take"))
+            & (
+                (journal.c.delta_ucr == 0)
+                | (func.abs(journal.c.delta_ucr) > STAFF_UCR_MAX)
+                | ((journal.c.kind == "grant") != (journal.c.delta_ucr > 0))
+            ),
+        )
+    )
+    .limit(FACTS_MAX)
+)
+_TWICE = (
+    select(journal.c.reference, func.count().label("times"))
+    .where(text(f"({JOURNAL_ONCE})"))
+    .group_by(journal.c.reference)
+    .having(func.count() > 1)
+    .limit(FACTS_MAX)
+)
+
+
+def _staff_acts(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_UNSIGNED):
+        yield f"I-11 journal {row.id}: {row.kind} without actor, reason or bound"
+    for again in connection.execute(_TWICE):
+        yield f"I-11 reference {again.reference}: {again.times} acts"

@@ -28,10 +28,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One line of the journal."""
+    """One line of the journal; `user_id` is None when it is about a server's budget."""
 
     kind: ActKind
-    user_id: int
+    user_id: int | None
     reference: str
     at_us: int
     delta_ucr: int = 0
@@ -101,12 +101,17 @@ def record(connection: Connection, act: Act, moves: Sequence[Move]) -> None:
         _balance(connection, moves)
 
 
-def _append(connection: Connection, act: Act, journal_id: int, moves: Sequence[Move]) -> None:
-    """Add the entries at the end of the chain."""
-    newest = connection.execute(
+def newest(connection: Connection) -> tuple[int, bytes]:
+    """Number and digest of the last entry."""
+    last = connection.execute(
         select(entries.c.id, entries.c.digest).order_by(entries.c.id.desc()).limit(1)
     ).one_or_none()
-    entry_id, link = (0, GENESIS) if newest is None else (newest.id, newest.digest)
+    return (0, GENESIS) if last is None else (last.id, last.digest)
+
+
+def _append(connection: Connection, act: Act, journal_id: int, moves: Sequence[Move]) -> None:
+    """Add the entries at the end of the chain."""
+    entry_id, link = newest(connection)
     rows = []
     for move in moves:
         entry_id += 1

@@ -2,6 +2,7 @@
 
 StorageError
 ├── InsufficientCredits
+├── BudgetExhausted
 ├── Duplicate
 ├── IllegalMove
 ├── UnknownReference
@@ -11,6 +12,8 @@ StorageError
 """
 
 from __future__ import annotations
+
+from storage.types import Span
 
 
 class StorageError(Exception):
@@ -26,6 +29,30 @@ class InsufficientCredits(StorageError):
 
     def __init__(self, *, needed_ucr: int, available_ucr: int, resets_at_us: int | None) -> None:
         super().__init__(f"needed {needed_ucr} µcr, available {available_ucr} µcr")
+        self.needed_ucr = needed_ucr
+        self.available_ucr = available_ucr
+        self.resets_at_us = resets_at_us
+
+
+class BudgetExhausted(StorageError):
+    """The server's budget cannot carry the hold; the member's own credits could.
+
+    `span` is the window whose ceiling (`ceiling_ucr`) is reached, `needed_ucr` and `available_ucr`
+    are micro-credits; `resets_at_us` is when its next window starts (Unix microseconds).
+    """
+
+    def __init__(
+        self,
+        *,
+        span: Span,
+        ceiling_ucr: int,
+        needed_ucr: int,
+        available_ucr: int,
+        resets_at_us: int,
+    ) -> None:
+        super().__init__(f"{span}: needed {needed_ucr} µcr, available {available_ucr} µcr")
+        self.span = span
+        self.ceiling_ucr = ceiling_ucr
         self.needed_ucr = needed_ucr
         self.available_ucr = available_ucr
         self.resets_at_us = resets_at_us

@@ -13,13 +13,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from storage import budgets
 from storage import wallet as wallets
 from storage.books import Act, Move, record
-from storage.errors import Duplicate, IllegalMove, UnknownReference
-from storage.schema import ISSUER_ID, LOSS_ID, SPENT_ID, hold_parts, holds
-from storage.types import ActKind, Allowance, Cause, Hold, HoldState, Settlement
-from storage.wallet import Bucket, Wallet
+from storage.budgets import Window
+from storage.errors import Duplicate, IllegalMove
+from storage.hold_rows import HoldRow, find, get, guild_of, resolve
+from storage.schema import ISSUER_ID, LOSS_ID, hold_parts, holds
+from storage.types import UCR_PER_CREDIT, ActKind, Allowance, Cause, Hold, HoldState, Settlement
+from storage.wallet import Wallet
 
+LOSS_UCR_MAX = 1_000_000 * UCR_PER_CREDIT
+"""F-51: one piece of work costs less by far; an absurd report must not overflow the account."""
 _PPM = 1_000_000
 
 
@@ -32,19 +37,32 @@ def hold(
     reference: str,
     allowance: Allowance,
     now_us: int,
+    guild_id: int | None = None,
 ) -> Hold:
     """Reserve `amount_ucr`, or what is available if that is at least `floor_ucr`.
 
-    Raises InsufficientCredits, and Duplicate when the reference was ever used.
+    In a server the same amount of its budget is reserved with it; without `guild_id`, in direct
+    messages, there is none. Raises InsufficientCredits, BudgetExhausted, and Duplicate when the
+    reference was ever used.
     """
     assert 0 <= floor_ucr <= amount_ucr
-    if _find(connection, reference) is not None:
+    if find(connection, reference) is not None:
         raise Duplicate(reference=reference)
     wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
-    held_ucr = min(amount_ucr, wallet.available_ucr)
-    if held_ucr < floor_ucr:
+    windows = budgets.touch(connection, guild_id=guild_id, now_us=now_us)
+    if wallet.available_ucr < floor_ucr:
         raise wallet.insufficient(allowance, floor_ucr)
-    _open(connection, wallet, reference=reference, amount_ucr=held_ucr)
+    held_ucr = _affordable(amount_ucr, wallet, windows)
+    if held_ucr < floor_ucr:
+        raise budgets.exhausted(windows, floor_ucr)
+    _open(
+        connection,
+        wallet,
+        windows,
+        reference=reference,
+        amount_ucr=held_ucr,
+        guild_id=guild_id,
+    )
     return Hold(reference=reference, user_id=user_id, amount_ucr=held_ucr, state=HoldState.OPEN)
 
 
@@ -53,23 +71,34 @@ def extend(
 ) -> Hold:
     """Add up to `amount_ucr` to an open hold, as much as is available; the hold after it.
 
-    Not idempotent: each call adds. Raises InsufficientCredits when nothing is available,
-    IllegalMove when the hold has ended, UnknownReference.
+    The budget's part comes from the windows that run now; each part returns to where it came from.
+    Not idempotent: each call adds. Raises InsufficientCredits or BudgetExhausted when nothing is
+    available, IllegalMove when the hold has ended, UnknownReference.
     """
     assert amount_ucr > 0
-    row = _get(connection, reference)
+    row = get(connection, reference)
     if row.state is not HoldState.OPEN:
         raise IllegalMove(reference=reference, state=row.state, move=ActKind.EXTEND)
     wallet = wallets.touch(connection, user_id=row.user_id, allowance=allowance, now_us=now_us)
-    more_ucr = min(amount_ucr, wallet.available_ucr)
-    if more_ucr == 0:
+    guild_id = guild_of(connection, row.id)
+    windows = budgets.touch(connection, guild_id=guild_id, now_us=now_us)
+    if wallet.available_ucr == 0:
         raise wallet.insufficient(allowance, amount_ucr)
+    more_ucr = _affordable(amount_ucr, wallet, windows)
+    if more_ucr == 0:
+        raise budgets.exhausted(windows, amount_ucr)
     connection.execute(
         update(holds).where(holds.c.id == row.id).values(amount_ucr=holds.c.amount_ucr + more_ucr)
     )
-    _reserve(
-        connection, wallet, ActKind.EXTEND, hold_id=row.id, reference=reference, amount_ucr=more_ucr
+    act = Act(
+        kind=ActKind.EXTEND,
+        user_id=row.user_id,
+        reference=reference,
+        at_us=wallet.now_us,
+        hold_id=row.id,
+        guild_id=guild_id,
     )
+    _reserve(connection, wallet, windows, act, hold_id=row.id, amount_ucr=more_ucr)
     return Hold(
         reference=reference,
         user_id=row.user_id,
@@ -96,7 +125,7 @@ def settle(
     """
     assert cost_ucr >= 0
     assert loss_ucr >= 0
-    row = _get(connection, reference)
+    row = get(connection, reference)
     charged_ucr = min(row.amount_ucr, cost_ucr)
     return _end(
         connection,
@@ -105,7 +134,7 @@ def settle(
             state=HoldState.SETTLED,
             kind=ActKind.SETTLE,
             charged_ucr=charged_ucr,
-            loss_ucr=loss_ucr + (cost_ucr - charged_ucr) * _PPM // multiplier_ppm,
+            loss_ucr=loss_ucr + _provider_part_ucr(cost_ucr - charged_ucr, multiplier_ppm),
             cause=cause,
         ),
         now_us,
@@ -122,7 +151,7 @@ def void(
     assert loss_ucr >= 0
     return _end(
         connection,
-        _get(connection, reference),
+        get(connection, reference),
         _Outcome(
             state=HoldState.VOIDED,
             kind=ActKind.VOID,
@@ -136,7 +165,7 @@ def void(
 
 def ended(connection: Connection, *, reference: str, now_us: int) -> Settlement:
     """How a hold ended. Raises IllegalMove while it is open, UnknownReference."""
-    row = _get(connection, reference)
+    row = get(connection, reference)
     if row.state is HoldState.OPEN:
         raise IllegalMove(reference=reference, state=row.state, move="look back")
     return _as_it_ended(connection, row, now_us)
@@ -156,22 +185,10 @@ def lose(
     An empty hold of its own, voided at once: the loss has a reference and a cause like any other,
     and the member's credits are not touched. Repeated, it returns the first outcome.
     """
-    if _find(connection, reference) is None:
+    if find(connection, reference) is None:
         wallet = wallets.load(connection, user_id=user_id, now_us=now_us)
-        _open(connection, wallet, reference=reference, amount_ucr=0)
+        _open(connection, wallet, (), reference=reference, amount_ucr=0, guild_id=None)
     return void(connection, reference=reference, cause=cause, loss_ucr=loss_ucr, now_us=now_us)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _HoldRow:
-    id: int
-    reference: str
-    user_id: int
-    amount_ucr: int
-    state: HoldState
-    charged_ucr: int | None
-    returned_ucr: int | None
-    loss_ucr: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,40 +200,26 @@ class _Outcome:
     cause: Cause
 
 
-def _find(connection: Connection, reference: str) -> _HoldRow | None:
-    row = connection.execute(
-        select(
-            holds.c.id,
-            holds.c.user_id,
-            holds.c.amount_ucr,
-            holds.c.state,
-            holds.c.charged_ucr,
-            holds.c.returned_ucr,
-            holds.c.loss_ucr,
-        ).where(holds.c.reference == reference)
-    ).one_or_none()
-    if row is None:
-        return None
-    return _HoldRow(
-        id=row.id,
-        reference=reference,
-        user_id=row.user_id,
-        amount_ucr=row.amount_ucr,
-        state=HoldState(row.state),
-        charged_ucr=row.charged_ucr,
-        returned_ucr=row.returned_ucr,
-        loss_ucr=row.loss_ucr,
-    )
+def _provider_part_ucr(price_ucr: int, multiplier_ppm: int) -> int:
+    """What the provider took for work at this price; free work has no price and no multiplier."""
+    return price_ucr * _PPM // multiplier_ppm if price_ucr else 0
 
 
-def _get(connection: Connection, reference: str) -> _HoldRow:
-    row = _find(connection, reference)
-    if row is None:
-        raise UnknownReference(reference=reference)
-    return row
+def _affordable(amount_ucr: int, wallet: Wallet, windows: Sequence[Window]) -> int:
+    """As much of it as the member and the server's budget both have."""
+    left = (window.bucket.available_ucr for window in windows)
+    return min((amount_ucr, wallet.available_ucr, *left))
 
 
-def _open(connection: Connection, wallet: Wallet, *, reference: str, amount_ucr: int) -> None:
+def _open(
+    connection: Connection,
+    wallet: Wallet,
+    windows: Sequence[Window],
+    *,
+    reference: str,
+    amount_ucr: int,
+    guild_id: int | None,
+) -> None:
     hold_id = connection.execute(
         insert(holds)
         .values(
@@ -228,28 +231,30 @@ def _open(connection: Connection, wallet: Wallet, *, reference: str, amount_ucr:
         )
         .returning(holds.c.id)
     ).scalar_one()
-    _reserve(
-        connection,
-        wallet,
-        ActKind.HOLD,
-        hold_id=hold_id,
+    act = Act(
+        kind=ActKind.HOLD,
+        user_id=wallet.user_id,
         reference=reference,
-        amount_ucr=amount_ucr,
+        at_us=wallet.now_us,
+        hold_id=hold_id,
+        guild_id=guild_id,
     )
+    _reserve(connection, wallet, windows, act, hold_id=hold_id, amount_ucr=amount_ucr)
 
 
 def _reserve(
     connection: Connection,
     wallet: Wallet,
-    kind: ActKind,
+    windows: Sequence[Window],
+    act: Act,
     *,
     hold_id: int,
-    reference: str,
     amount_ucr: int,
 ) -> None:
     """Move parts from available to held, and remember which, behind those already there."""
     parts = wallet.parts(amount_ucr)
     if parts:
+        parts += tuple((window.bucket, amount_ucr) for window in windows)
         first = connection.execute(
             select(func.count()).select_from(hold_parts).where(hold_parts.c.hold_id == hold_id)
         ).scalar_one()
@@ -263,13 +268,6 @@ def _reserve(
             for position, (bucket, part_ucr) in enumerate(parts, start=first)
         ]
         connection.execute(insert(hold_parts), rows)
-    act = Act(
-        kind=kind,
-        user_id=wallet.user_id,
-        reference=reference,
-        at_us=wallet.now_us,
-        hold_id=hold_id,
-    )
     moves = [
         Move(from_account_id=b.available_id, to_account_id=b.held_id, amount_ucr=part_ucr)
         for b, part_ucr in parts
@@ -277,12 +275,13 @@ def _reserve(
     record(connection, act, moves)
 
 
-def _end(connection: Connection, row: _HoldRow, outcome: _Outcome, now_us: int) -> Settlement:
+def _end(connection: Connection, row: HoldRow, outcome: _Outcome, now_us: int) -> Settlement:
     """Leave the open state, once: a compare-and-set together with all that follows from it."""
     if row.state is not HoldState.OPEN:
         return _first_outcome(connection, row, outcome, now_us)
     wallet = wallets.load(connection, user_id=row.user_id, now_us=now_us)
     returned_ucr = row.amount_ucr - outcome.charged_ucr
+    loss_ucr = min(outcome.loss_ucr, LOSS_UCR_MAX)
     ended = connection.execute(
         update(holds)
         .where(holds.c.id == row.id, holds.c.state == HoldState.OPEN)
@@ -290,26 +289,15 @@ def _end(connection: Connection, row: _HoldRow, outcome: _Outcome, now_us: int) 
             state=outcome.state,
             charged_ucr=outcome.charged_ucr,
             returned_ucr=returned_ucr,
-            loss_ucr=outcome.loss_ucr,
+            loss_ucr=loss_ucr,
             cause=outcome.cause,
             closed_us=wallet.now_us,
         )
     )
     assert ended.rowcount == 1
-    spent, returned = _split(_parts(connection, row, wallet), outcome.charged_ucr)
-    wallets.give_grace(connection, wallet, (bucket for bucket, _part_ucr in returned))
-    moves = [
-        Move(from_account_id=b.held_id, to_account_id=SPENT_ID, amount_ucr=part_ucr)
-        for b, part_ucr in spent
-    ]
-    moves += [
-        Move(from_account_id=b.held_id, to_account_id=b.available_id, amount_ucr=part_ucr)
-        for b, part_ucr in returned
-    ]
-    if outcome.loss_ucr > 0:
-        moves.append(
-            Move(from_account_id=ISSUER_ID, to_account_id=LOSS_ID, amount_ucr=outcome.loss_ucr)
-        )
+    moves = resolve(connection, row, wallet, outcome.charged_ucr)
+    if loss_ucr > 0:
+        moves.append(Move(from_account_id=ISSUER_ID, to_account_id=LOSS_ID, amount_ucr=loss_ucr))
     act = Act(
         kind=outcome.kind,
         user_id=row.user_id,
@@ -322,20 +310,20 @@ def _end(connection: Connection, row: _HoldRow, outcome: _Outcome, now_us: int) 
     return Settlement(
         charged_ucr=outcome.charged_ucr,
         returned_ucr=returned_ucr,
-        loss_ucr=outcome.loss_ucr,
+        loss_ucr=loss_ucr,
         available_ucr=_available_ucr(connection, row, now_us),
     )
 
 
 def _first_outcome(
-    connection: Connection, row: _HoldRow, outcome: _Outcome, now_us: int
+    connection: Connection, row: HoldRow, outcome: _Outcome, now_us: int
 ) -> Settlement:
     if row.state is not outcome.state:
         raise IllegalMove(reference=row.reference, state=row.state, move=outcome.kind)
     return _as_it_ended(connection, row, now_us)
 
 
-def _as_it_ended(connection: Connection, row: _HoldRow, now_us: int) -> Settlement:
+def _as_it_ended(connection: Connection, row: HoldRow, now_us: int) -> Settlement:
     assert row.charged_ucr is not None
     assert row.returned_ucr is not None
     assert row.loss_ucr is not None
@@ -347,34 +335,5 @@ def _as_it_ended(connection: Connection, row: _HoldRow, now_us: int) -> Settleme
     )
 
 
-def _available_ucr(connection: Connection, row: _HoldRow, now_us: int) -> int:
+def _available_ucr(connection: Connection, row: HoldRow, now_us: int) -> int:
     return wallets.load(connection, user_id=row.user_id, now_us=now_us).available_ucr
-
-
-Parts = Sequence[tuple[Bucket, int]]
-
-
-def _parts(connection: Connection, row: _HoldRow, wallet: Wallet) -> Parts:
-    """The parts of a hold in the order of taking; a bucket with held credits is always open."""
-    by_id = {bucket.id: bucket for bucket in wallet.buckets}
-    found = connection.execute(
-        select(hold_parts.c.bucket_id, hold_parts.c.amount_ucr)
-        .where(hold_parts.c.hold_id == row.id)
-        .order_by(hold_parts.c.position)
-    )
-    return [(by_id[part.bucket_id], part.amount_ucr) for part in found]
-
-
-def _split(parts: Parts, charged_ucr: int) -> tuple[Parts, Parts]:
-    """What is spent, first taken first, and what goes back, last taken first."""
-    spent: list[tuple[Bucket, int]] = []
-    returned: list[tuple[Bucket, int]] = []
-    for bucket, amount_ucr in parts:
-        part_ucr = min(amount_ucr, charged_ucr)
-        charged_ucr -= part_ucr
-        if part_ucr > 0:
-            spent.append((bucket, part_ucr))
-        if part_ucr < amount_ucr:
-            returned.append((bucket, amount_ucr - part_ucr))
-    assert charged_ucr == 0
-    return spent, returned[::-1]

@@ -126,7 +126,7 @@ def enqueue(connection: Connection, *, job: NewJob, allowance: Allowance, now_us
     """Accept a job: its price is held, or it does not exist.
 
     A price of 0 must follow from a price or multiplier of 0 (asks.md 3.3). Raises
-    InsufficientCredits, and Duplicate when the reference was ever used.
+    InsufficientCredits, BudgetExhausted, and Duplicate when the reference was ever used.
     """
     assert job.price_ucr > 0 or job.cost_ucr == 0 or job.multiplier_ppm == 0
     if by_reference(connection, reference=job.reference) is not None:
@@ -139,6 +139,7 @@ def enqueue(connection: Connection, *, job: NewJob, allowance: Allowance, now_us
         reference=job.reference,
         allowance=allowance,
         now_us=now_us,
+        guild_id=job.guild_id,
     )
     # Rows are never deleted, and there is one writer: the next number is free.
     job_id = connection.execute(select(func.coalesce(func.max(jobs.c.id), 0) + 1)).scalar_one()

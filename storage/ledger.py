@@ -17,6 +17,7 @@ from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection, select
 
+from storage import buckets
 from storage import wallet as wallets
 from storage.audit import audit
 from storage.books import Act, Move, record, repeated
@@ -147,15 +148,15 @@ def _give(
     connection: Connection, wallet: Wallet, act: Act, span: tuple[int | None, int | None]
 ) -> None:
     starts_us, ends_us = span
-    _bucket_id, account_id = wallets.open_bucket(
+    _bucket_id, account_id = buckets.open_bucket(
         connection,
-        user_id=act.user_id,
+        wallet.owner,
         kind=BucketKind.GRANT,
         starts_us=wallet.now_us if starts_us is None else starts_us,
         ends_us=ends_us,
         issued_ucr=act.delta_ucr,
     )
-    record(connection, act, (wallets.issued(account_id, act.delta_ucr),))
+    record(connection, act, (buckets.issued(account_id, act.delta_ucr),))
 
 
 def _take_back(connection: Connection, wallet: Wallet, act: Act) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, LargeBinary, Named, Table, Text, TypedColumns
 from sqlalchemy.schema import SchemaItem
 
+from storage.budget_schema import budgets
 from storage.chat_schema import token_ratios, turns
 from storage.job_schema import artifacts, callbacks, job_acts, job_events, jobs
 from storage.outbox_schema import outbox
@@ -27,6 +28,7 @@ __all__ = [
     "accounts",
     "artifacts",
     "buckets",
+    "budgets",
     "callbacks",
     "entries",
     "hold_parts",
@@ -55,7 +57,10 @@ LOSS_ID = 3
 
 
 class BucketColumns(TypedColumns):
-    """Credits of one owner with a common origin and end; the money is in two `accounts`."""
+    """Credits of one owner with a common origin and end; the money is in two `accounts`.
+
+    A window of a server's budget (`span`) is one, too: an allowance of the server's.
+    """
 
     id: Named[int] = Column(BIG, primary_key=True)
     owner_kind: Named[str] = Column(Text, nullable=False)
@@ -67,6 +72,15 @@ class BucketColumns(TypedColumns):
     grace_until_us: Named[int | None] = Column(BIG, nullable=True)
     issued_ucr: Named[int] = Column(BIG, nullable=False)
     closed_us: Named[int | None] = Column(BIG, nullable=True)
+    span: Named[str | None] = Column(
+        Text,
+        check(
+            "budget",
+            "(owner_kind = 'guild' AND kind = 'allowance' AND span IN ('day', 'month'))"
+            " OR (owner_kind = 'user' AND span IS NULL)",
+        ),
+        nullable=True,
+    )
 
 
 _BUCKET_RULES: tuple[SchemaItem, ...] = (
@@ -78,10 +92,17 @@ _BUCKET_RULES: tuple[SchemaItem, ...] = (
     check("issued", "issued_ucr >= 0"),
     index(
         "buckets_window_uq",
-        "owner_kind",
         "owner_id",
         "starts_us",
-        where="kind = 'allowance'",
+        where="kind = 'allowance' AND span IS NULL",
+        unique=True,
+    ),
+    index(
+        "buckets_budget_uq",
+        "owner_id",
+        "span",
+        "starts_us",
+        where="span IS NOT NULL",
         unique=True,
     ),
     index("buckets_open_ix", "owner_kind", "owner_id", where="closed_us IS NULL"),

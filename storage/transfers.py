@@ -9,11 +9,13 @@ from collections import defaultdict
 
 from sqlalchemy import Connection
 
+from storage import buckets
 from storage import wallet as wallets
 from storage.books import Act, Move, record, repeated
+from storage.buckets import Bucket
 from storage.errors import InsufficientCredits
 from storage.types import ActKind, Allowance, Balance, BucketKind
-from storage.wallet import Bucket, Wallet
+from storage.wallet import Wallet
 
 
 def gift(
@@ -90,15 +92,15 @@ def purchase(
         delta_ucr=amount_ucr,
     )
     if not repeated(connection, act):
-        _bucket_id, account_id = wallets.open_bucket(
+        _bucket_id, account_id = buckets.open_bucket(
             connection,
-            user_id=user_id,
+            wallet.owner,
             kind=BucketKind.BOUGHT,
             starts_us=wallet.now_us if starts_us is None else starts_us,
             ends_us=ends_us,
             issued_ucr=amount_ucr,
         )
-        record(connection, act, (wallets.issued(account_id, amount_ucr),))
+        record(connection, act, (buckets.issued(account_id, amount_ucr),))
     after = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
     return after.balance(allowance)
 
@@ -129,9 +131,9 @@ def _moves(
         by_end[bucket.ends_us].append((bucket, part_ucr))
     moves = []
     for ends_us, shares in by_end.items():
-        _bucket_id, account_id = wallets.open_bucket(
+        _bucket_id, account_id = buckets.open_bucket(
             connection,
-            user_id=receiver.user_id,
+            receiver.owner,
             kind=BucketKind.GIFT,
             # After a clock was set back the two may live at different times; it can be spent in
             # both.

@@ -67,7 +67,10 @@ class Bookkeeper:
         offered: tuple[FunctionTool, ...],
         bot_name: str,
     ) -> Opened:
-        """Raises `Duplicate`, `InsufficientCredits`, `StoreUnavailable`; then nothing was held."""
+        """Open it, or nothing was held.
+
+        Raises `Duplicate`, `InsufficientCredits`, `BudgetExhausted`, `StoreUnavailable`.
+        """
         await self._write_late()
         return await self._database.transact(
             open_turn,

@@ -20,11 +20,10 @@ from bot.limits import (
     OUTPUT_TOKENS_HELD,
 )
 from bot.providers.base import FunctionTool
-from storage import ledger, token_ratios, turns
+from storage import ledger, token_ratios, turns, windows
 from storage.database import Connection
 from storage.errors import IllegalMove
-from storage.types import Allowance, Cause, Hold, NewTurn, Settlement, TextKind
-from storage.windows import day_window
+from storage.types import Allowance, Cause, Hold, NewTurn, Settlement, Span, TextKind
 
 US_PER_S = 1_000_000
 
@@ -87,7 +86,10 @@ def open_turn(
     bot_name: str,
     now_us: int,
 ) -> Opened:
-    """Window, prompt, price, hold, turn. Raises `Duplicate`, `InsufficientCredits`."""
+    """Window, prompt, price, hold, turn.
+
+    Raises `Duplicate`, `InsufficientCredits`, `BudgetExhausted`.
+    """
     window = turns.window(
         connection,
         channel_id=question.channel_id,
@@ -110,6 +112,7 @@ def open_turn(
         reference=question.reference,
         allowance=allowance,
         now_us=now_us,
+        guild_id=question.guild_id,
     )
     meter.begin_request(weight)
     cost_estimate_ucr = meter.provider_ucr()
@@ -239,7 +242,7 @@ def _is_braked(
     )
     if others >= BROKEN_OUTAGE_MEMBERS:
         return False
-    day_starts_us, _day_ends_us = day_window(now_us, timezone=timezone)
+    day_starts_us, _day_ends_us = windows.window(now_us, span=Span.DAY, timezone=timezone)
     endings = turns.broken_endings(
         connection,
         author_id=question.author_id,

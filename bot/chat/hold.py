@@ -7,13 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from storage.errors import InsufficientCredits
+from storage.errors import BudgetExhausted, InsufficientCredits
 from storage.types import Hold
 
 _log = structlog.get_logger(__name__)
 
 Extend = Callable[[int], Awaitable[Hold]]
-"""Adds up to so many µcr to the hold. Raises `InsufficientCredits`, `StoreUnavailable`."""
+"""Adds up to so many µcr to the hold.
+
+Raises `InsufficientCredits`, `BudgetExhausted`, `StoreUnavailable`.
+"""
 
 
 class GrowingHold:
@@ -28,7 +31,7 @@ class GrowingHold:
         self._extend = extend
         self._growing: asyncio.Task[None] | None = None
         self._exhausted = False
-        self._resets_at_us: int | None = None
+        self._refusal: InsufficientCredits | BudgetExhausted | None = None
 
     async def carries(self, price_ucr: int, *, grow: bool) -> bool:
         """Whether the hold still covers `price_ucr`; starts growing in good time if it may."""
@@ -53,12 +56,19 @@ class GrowingHold:
             await asyncio.shield(self._growing)
             self._growing = None
 
-    def shortage_of(self, needed_ucr: int) -> InsufficientCredits:
+    @property
+    def is_budget_exhausted(self) -> bool:
+        """Whether it was the server's budget that could carry no more."""
+        return isinstance(self._refusal, BudgetExhausted)
+
+    def shortage_of(self, needed_ucr: int) -> InsufficientCredits | BudgetExhausted:
         """The error for an answer that ended without a word because it cost more than was held."""
+        if isinstance(self._refusal, BudgetExhausted):
+            return self._refusal
         return InsufficientCredits(
             needed_ucr=needed_ucr,
             available_ucr=self.amount_ucr,
-            resets_at_us=self._resets_at_us,
+            resets_at_us=None if self._refusal is None else self._refusal.resets_at_us,
         )
 
     def _start(self, amount_ucr: int) -> None:
@@ -70,9 +80,9 @@ class GrowingHold:
     async def _grow(self, amount_ucr: int) -> None:
         try:
             hold = await self._extend(amount_ucr)
-        except InsufficientCredits as error:
+        except (InsufficientCredits, BudgetExhausted) as error:
             self._exhausted = True
-            self._resets_at_us = error.resets_at_us
+            self._refusal = error
         except Exception as error:  # noqa: BLE001 - the answer so far must still be booked.
             # Asking again would only delay its end.
             self._exhausted = True

@@ -32,6 +32,8 @@ class Ending(StrEnum):
     """The model's own output limit, or ours."""
     CREDITS = "credits"
     """No more credits could be held."""
+    BUDGET = "budget"
+    """No more of the server's budget could be held."""
     FAILED = "failed"
     """`error` says why."""
 

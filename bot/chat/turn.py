@@ -132,7 +132,8 @@ class Turn:
     async def read(self) -> Read:
         """Ask and read until the answer has ended. Raises `ProviderError`, `RequestInvalid`.
 
-        Also raises `InsufficientCredits` when the credits ended before there was any text.
+        Also raises `InsufficientCredits` or `BudgetExhausted` when the credits ended before there
+        was any text.
         """
         request = self._first_request()
         self._draft()
@@ -281,6 +282,8 @@ class Turn:
             if ending is Ending.LENGTH:
                 raise AnswerMalformed(provider=self._model.provider, code="empty_answer")
             raise self._hold.shortage_of(needed_ucr)
+        if ending is Ending.CREDITS and self._hold.is_budget_exhausted:
+            ending = Ending.BUDGET
         _log.info("answer_cut", ending=ending, needed_ucr=needed_ucr)
         return self._read(ending, Cause.HOLD_EXHAUSTED)
 

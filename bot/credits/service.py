@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.catalogue.catalogue import Catalogue, ChatModel
 from bot.catalogue.media import MediaModel
 from bot.catalogue.pricing import charge_ucr
 from bot.clock import Clock
-from bot.errors import AmountInvalid, GiftTooLarge, GiftToSelf, SelfGrant, TakeTooLarge
-from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
-from storage import jobs, ledger
+from bot.errors import (
+    AmountInvalid,
+    GiftTooLarge,
+    GiftToSelf,
+    SelfGrant,
+    TakeTooLarge,
+    TimeZoneUnknown,
+)
+from bot.limits import (
+    BUDGET_CREDITS_MAX,
+    GRANT_CREDITS_MAX,
+    HISTORY_LINES_MAX,
+    TIME_ZONE_CHARS_MAX,
+)
+from storage import budgets, jobs, ledger
+from storage.budgets import BudgetChange
 from storage.database import Connection, Store
 from storage.errors import InsufficientCredits
-from storage.types import UCR_PER_CREDIT, Allowance, Balance, HistoryLine, Job
+from storage.types import UCR_PER_CREDIT, Allowance, Balance, Budget, BudgetWindow, HistoryLine, Job
 
 PER_MILLION = 1_000_000
 TYPICAL_INPUT_TOKENS = 1_000
@@ -50,6 +64,14 @@ class StaffAct:
     guild_id: int | None
     reason: str
     reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetState:
+    """What staff set for a server, None if nothing; the running windows under its ceilings."""
+
+    budget: Budget | None
+    windows: tuple[BudgetWindow, ...]
 
 
 class CreditsService:
@@ -143,6 +165,43 @@ class CreditsService:
                 needed_ucr=error.needed_ucr, available_ucr=error.available_ucr
             ) from error
 
+    async def budget(self, guild_id: int) -> BudgetState:
+        """A server's ceilings and how far they are used. Begins windows that are due."""
+        return await self._database.transact(
+            _budget_state, guild_id=guild_id, now_us=self._clock.now_us()
+        )
+
+    async def set_budget(
+        self,
+        guild_id: int,
+        *,
+        day_credits: int | None,
+        month_credits: int | None,
+        timezone: str | None,
+        actor_id: int,
+        reference: str,
+    ) -> BudgetState:
+        """Change ceilings of a server; None leaves one as it is, 0 lifts it. Once per reference.
+
+        Raises `AmountInvalid` above `BUDGET_CREDITS_MAX`, `TimeZoneUnknown`.
+        """
+        if timezone is not None:
+            _check_zone(timezone)
+        change = BudgetChange(
+            day_ucr=_ceiling_ucr(day_credits),
+            month_ucr=_ceiling_ucr(month_credits),
+            timezone=timezone,
+        )
+        return await self._database.transact(
+            _change_budget,
+            guild_id=guild_id,
+            change=change,
+            timezone=self._allowance.timezone,
+            actor_id=actor_id,
+            reference=reference,
+            now_us=self._clock.now_us(),
+        )
+
     async def grant(self, user_id: int, amount_credits: int, act: StaffAct) -> Balance:
         """Give 1 … `GRANT_CREDITS_MAX` whole credits; a repeated reference changes nothing.
 
@@ -195,8 +254,52 @@ def _checked_ucr(user_id: int, amount_credits: int, act: StaffAct, *, low: int) 
     return _whole_ucr(amount_credits, low=low)
 
 
-def _whole_ucr(amount_credits: int, *, low: int) -> int:
+def _budget_state(connection: Connection, *, guild_id: int, now_us: int) -> BudgetState:
+    return BudgetState(
+        budget=budgets.budget_of(connection, guild_id=guild_id),
+        windows=budgets.budget_windows(connection, guild_id=guild_id, now_us=now_us),
+    )
+
+
+def _change_budget(
+    connection: Connection,
+    *,
+    guild_id: int,
+    change: BudgetChange,
+    timezone: str,
+    actor_id: int,
+    reference: str,
+    now_us: int,
+) -> BudgetState:
+    budgets.set_budget(
+        connection,
+        guild_id=guild_id,
+        change=change,
+        timezone=timezone,
+        actor_id=actor_id,
+        reference=reference,
+        now_us=now_us,
+    )
+    return _budget_state(connection, guild_id=guild_id, now_us=now_us)
+
+
+def _check_zone(name: str) -> None:
+    if name == "UTC":  # needs no zone data, which a bare machine may lack
+        return
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise TimeZoneUnknown(given=name[:TIME_ZONE_CHARS_MAX]) from error
+
+
+def _ceiling_ucr(amount_credits: int | None) -> int | None:
+    if amount_credits is None:
+        return None
+    return _whole_ucr(amount_credits, low=0, high=BUDGET_CREDITS_MAX)
+
+
+def _whole_ucr(amount_credits: int, *, low: int, high: int = GRANT_CREDITS_MAX) -> int:
     # Not isinstance: True is an int to Python, and nobody's intention.
-    if type(amount_credits) is not int or not low <= amount_credits <= GRANT_CREDITS_MAX:
-        raise AmountInvalid(given=str(amount_credits)[:40], low=low, high=GRANT_CREDITS_MAX)
+    if type(amount_credits) is not int or not low <= amount_credits <= high:
+        raise AmountInvalid(given=str(amount_credits)[:40], low=low, high=high)
     return amount_credits * UCR_PER_CREDIT

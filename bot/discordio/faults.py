@@ -20,7 +20,7 @@ from bot.errors import (
     Refused,
     Unexpected,
 )
-from storage.errors import Duplicate, InsufficientCredits, StorageError
+from storage.errors import BudgetExhausted, Duplicate, InsufficientCredits, StorageError
 
 REACHABILITY_ERRORS = (
     discord.HTTPException,
@@ -65,7 +65,8 @@ def translated(error: Exception, *, reference: str) -> Exception:
 
 def is_worth_an_alarm(error: Exception) -> bool:
     """Whether the operator should look; a refusal or a typing mistake is everyday life."""
-    return not isinstance(error, InvalidInput | Refused | InsufficientCredits | Duplicate)
+    everyday = InvalidInput | Refused | InsufficientCredits | BudgetExhausted | Duplicate
+    return not isinstance(error, everyday)
 
 
 def as_surface_error(error: Exception) -> SurfaceError:

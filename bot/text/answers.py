@@ -24,6 +24,7 @@ ENDING_NOTES = {
     "stopped": "*Stopped.*",
     "length": "*The answer reached its greatest length. Ask me to go on.*",
     "credits": "*Your credits ended here. `/credits balance` says when there are more.*",
+    "budget": "*The server's budget ended here. Its staff can raise it with `/quota budget`.*",
 }
 """By ending of the chat; a complete answer needs no note, a failed one has its notice."""
 

@@ -58,7 +58,10 @@ def message(error: Exception, *, reference: str, payment: Payment | None = None)
     Without `payment` nothing was charged, unless the error is about a job that has a price.
     """
     words = words_for(error)
-    refused = isinstance(error, errors.InvalidInput | errors.Refused | store.InsufficientCredits)
+    refused = isinstance(
+        error,
+        errors.InvalidInput | errors.Refused | store.InsufficientCredits | store.BudgetExhausted,
+    )
     return Notice(
         tone=Tone.REFUSED if refused else Tone.FAILED,
         heading=words.heading,

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot import errors
-from bot.text import pauses, subjects
+from bot.text import budgets, pauses, subjects
 from bot.text.money import counted, credits_text
 from bot.text.options import request_invalid
 from storage import errors as store
@@ -151,6 +151,11 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         f"You wanted to give {counted(e.needed_ucr)} and have {counted(e.available_ucr)} to give:"
         " an allowance is for its own member only.",
         "Give less.",
+    ),
+    errors.TimeZoneUnknown: lambda e: _you(
+        "That time zone is unknown",
+        f"I know no time zone `{_filename(e.given)}`.",
+        "Use a name such as `Europe/Berlin`, `America/New_York` or `UTC`.",
     ),
     errors.GiftToSelf: lambda _: _you(
         "That is you", "A gift goes to somebody else.", "Choose another member."
@@ -350,6 +355,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     # --- Storage
     store.InsufficientCredits: _insufficient,
+    store.BudgetExhausted: lambda e: _staff(*budgets.exhausted(e)),
     store.Duplicate: lambda _: _you(
         "Already done", "This was handled before; nothing happened a second time.", "Look above."
     ),

@@ -95,6 +95,47 @@ async def test_more_than_there_is_cannot_be_taken(town: Town) -> None:
     assert "allowance" not in told
 
 
+async def test_staff_set_and_see_the_servers_budget(town: Town) -> None:
+    """Day, month, zone; what is not named stays; without options it is shown."""
+    none = await town.card("sam", "quota budget")
+    assert "Per day: no ceiling\nPer month: no ceiling" in words(none)
+    await town.card("sam", "quota budget", day=100, time_zone="Europe/Berlin")
+    shown = words(await town.card("sam", "quota budget", month=2000))
+    assert "Per day: **0** of 100 credits used; anew <t:" in shown
+    assert "Per month: **0** of 2,000 credits used; anew <t:" in shown
+    assert "Days and months turn in Europe/Berlin." in shown
+    lifted = await town.card("sam", "quota budget", day=0)
+    assert "Per day: no ceiling" in words(lifted)
+    assert lifted["ephemeral_for"] == str(SAM_ID)
+
+
+async def test_only_staff_set_a_budget(town: Town) -> None:
+    """The permission is checked in code each time."""
+    assert "*Manage Server*" in words(await town.card("tom", "quota budget", day=1))
+
+
+async def test_a_time_zone_that_is_none_is_explained(town: Town) -> None:
+    """With examples of what would do."""
+    told = words(await town.card("sam", "quota budget", time_zone="Mars/Olympus"))
+    assert "no time zone `Mars/Olympus`" in told
+    assert "`Europe/Berlin`" in told
+
+
+async def test_a_used_up_budget_is_told_apart_from_used_up_credits() -> None:
+    """I-8: what it would need, what is left, when it starts anew, who can raise it."""
+    async with opened(allowance_credits=100) as studio:
+        await studio.town.card("sam", "quota budget", day=3)
+        studio.foreman.succeed(await studio.order(prompt="a red fox"))
+        await studio.use("mira", "imagine", options={"prompt": "a blue fox"})
+        (refused,) = await studio.until_private(bool, user="mira")
+        told = words(refused)
+        assert "this server's daily budget of 3 there are 0.6 left" in told
+        assert "not charged" in told
+        assert "`/quota budget`" in told
+        shown = words(await studio.town.card("sam", "quota budget"))
+    assert "Per day: **2.4** of 3 credits used" in shown
+
+
 async def test_a_member_gives_credits_to_another(town: Town) -> None:
     """Both histories name the other; the allowance stays where it is."""
     await town.card("sam", "quota grant", member=str(TOM_ID), amount=5, reason="x")

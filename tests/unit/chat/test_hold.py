@@ -11,10 +11,12 @@ from bot.chat.ports import Ending
 from bot.errors import AnswerMalformed
 from bot.limits import OUTPUT_TOKENS_MAX
 from bot.providers.base import TextDelta, ThoughtDelta
-from storage.errors import InsufficientCredits, StoreUnavailable
+from storage import budgets
+from storage.budgets import BudgetChange
+from storage.errors import BudgetExhausted, InsufficientCredits, StoreUnavailable
 from storage.types import Hold, HoldState
 from tests.unit.chat.test_failures import cause_of_hold
-from tests.unit.chat.world import NewWorld, RecordingSink, called, done, said
+from tests.unit.chat.world import NewWorld, RecordingSink, World, called, done, said
 
 PAGE = "word " * 200
 """About 350 tokens by our estimate: 630,000 µcr of GPT-5.4."""
@@ -41,6 +43,47 @@ async def test_when_no_more_can_be_held_the_answer_ends_politely(new_world: NewW
     assert await cause_of_hold(world) == "hold_exhausted"
     assert [turn.answer for turn in await world.remembered()] == [final.text]
     assert world.provider.closed == 1
+
+
+async def test_when_the_servers_budget_ends_the_answer_ends_politely(new_world: NewWorld) -> None:
+    """I-8: the member's own credits would have gone on; the words name the budget."""
+    world = new_world([*said(*[PAGE] * 60), done("99")], credits_a_day=40)
+    await set_budget(world, day_ucr=10_000_000)
+    final = await world.ask()
+    assert (final.ending, final.error) == (Ending.BUDGET, None)
+    assert final.receipt is not None
+    assert final.receipt.charged_ucr == 10_000_000
+    assert final.receipt.available_ucr == 30_000_000
+
+
+async def test_without_a_word_the_budgets_end_is_the_error(new_world: NewWorld) -> None:
+    """Thinking used it up: nothing was shown, nothing is charged."""
+    world = new_world([*(ThoughtDelta(text=PAGE) for _ in range(60)), done("99")], credits_a_day=40)
+    await set_budget(world, day_ucr=10_000_000)
+    final = await world.ask()
+    assert isinstance(final.error, BudgetExhausted)
+    assert await world.spent_ucr() == 0
+
+
+async def test_in_direct_messages_there_is_no_budget(new_world: NewWorld) -> None:
+    """A server's budget is for what is asked there."""
+    world = new_world([*said("short"), done("0.1")])
+    await set_budget(world, day_ucr=1)
+    assert (await world.ask(guild_id=None)).ending is Ending.COMPLETE
+    with pytest.raises(BudgetExhausted):
+        await world.ask()
+
+
+async def set_budget(world: World, *, day_ucr: int) -> None:
+    await world.database.transact(
+        budgets.set_budget,
+        guild_id=1,
+        change=BudgetChange(day_ucr=day_ucr),
+        timezone="UTC",
+        actor_id=1,
+        reference="i:budget",
+        now_us=world.clock.now_us(),
+    )
 
 
 async def test_a_hold_smaller_than_wished_still_answers(new_world: NewWorld) -> None:

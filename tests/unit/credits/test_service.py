@@ -8,8 +8,15 @@ from dataclasses import replace
 import pytest
 
 from bot.catalogue.loader import load
-from bot.credits.service import CreditsService, StaffAct
-from bot.errors import AmountInvalid, GiftTooLarge, GiftToSelf, SelfGrant, TakeTooLarge
+from bot.credits.service import BudgetState, CreditsService, StaffAct
+from bot.errors import (
+    AmountInvalid,
+    GiftTooLarge,
+    GiftToSelf,
+    SelfGrant,
+    TakeTooLarge,
+    TimeZoneUnknown,
+)
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_LINES_MAX
 from storage import ledger
 from storage.errors import Duplicate, InsufficientCredits
@@ -184,6 +191,42 @@ async def test_a_gift_is_a_bounded_whole_number(wallet: Wallet, amount: int) -> 
     """F-141: refused before anything is read."""
     with pytest.raises(AmountInvalid):
         await wallet.service.gift(MIRA, SAM, amount, reference="i:2")
+
+
+async def _budget(wallet: Wallet, **changes: object) -> BudgetState:
+    facts: dict[str, object] = {"day_credits": None, "month_credits": None, "timezone": None}
+    facts |= {"actor_id": SAM, "reference": "i:9"} | changes
+    return await wallet.service.set_budget(9, **facts)  # type: ignore[arg-type]  # names are checked at run time.
+
+
+async def test_a_servers_budget_is_shown_as_it_was_set(wallet: Wallet) -> None:
+    """In whole credits; a server that nobody spoke about has none."""
+    assert await wallet.service.budget(9) == BudgetState(budget=None, windows=())
+    set_ = await _budget(wallet, day_credits=100, timezone="Europe/Berlin")
+    assert set_ == await wallet.service.budget(9)
+    assert set_.budget is not None
+    assert (set_.budget.day_ucr, set_.budget.timezone) == (100 * UCR_PER_CREDIT, "Europe/Berlin")
+    assert [window.available_ucr for window in set_.windows] == [100 * UCR_PER_CREDIT]
+
+
+@pytest.mark.parametrize("amount", [-1, True, 10**30, 1.5, "１２", "1_000", float("nan")])
+@pytest.mark.parametrize("which", ["day_credits", "month_credits"])
+async def test_a_ceiling_is_a_bounded_whole_number(
+    wallet: Wallet, which: str, amount: object
+) -> None:
+    """F-141: 0, which lifts it, up to the bound."""
+    with pytest.raises(AmountInvalid):
+        await _budget(wallet, **{which: amount})
+
+
+@pytest.mark.parametrize(
+    "name", ["Mars/Olympus", "", "../../etc/passwd", "America", "utc\0", "x" * 5_000]
+)
+async def test_an_unknown_time_zone_is_refused(wallet: Wallet, name: str) -> None:
+    """Whatever the zone data's files make of it."""
+    with pytest.raises(TimeZoneUnknown) as caught:
+        await _budget(wallet, timezone=name)
+    assert len(caught.value.given) <= 60
 
 
 async def test_nobody_gives_to_themselves(wallet: Wallet) -> None:

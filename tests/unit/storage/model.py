@@ -1,14 +1,14 @@
 """What the ledger should do, as plainly as possible: numbers in Python objects, no database.
 
-It shares with the ledger only the arithmetic of days (`day_window`, which has tests of its own).
+It shares with the ledger only the arithmetic of days (`window_after`, which has tests of its own).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from storage.types import Allowance
-from storage.windows import day_window
+from storage.types import Allowance, Span
+from storage.windows import window_after
 
 GRACE_US = 86_400 * 1_000_000
 FOREVER_US = 2**63
@@ -69,8 +69,12 @@ class Model:
             today.issued += left - today.available
             today.available = left
         elif allowance.amount_ucr > 0:
-            start_us, end_us = day_window(now_us, timezone=allowance.timezone)
-            start_us = max([start_us, *(pot.window_end_us for pot in days)])
+            start_us, end_us = window_after(
+                max((pot.window_end_us for pot in days), default=None),
+                now_us=now_us,
+                span=Span.DAY,
+                timezone=allowance.timezone,
+            )
             amount = allowance.amount_ucr
             pots.append(Pot(True, start_us, end_us, end_us, amount, amount))
         return now_us

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +14,16 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
-from storage import jobs, ledger, migrate, preferences, sqlite
+from storage import jobs, ledger, migrate, sqlite
 from storage.database import Database, sqlite_path
 from storage.errors import StoreCorrupt
 from storage.schema import metadata
-from storage.types import Cause
-from tests.unit.storage.bank import CREDIT, DAILY, MIRA, NOON_US, SAM, snapshot
+from tests.unit.storage.bank import DAILY, NOON_US, snapshot
 from tests.unit.storage.saboteur import Saboteur
 from tests.unit.storage.workshop import new_job
 
 STATEMENTS_MAX = 1_000
+FIRST_RELEASE = Path(__file__).with_name("release_0001.sql")
 
 
 @pytest.fixture
@@ -116,36 +117,9 @@ def test_a_migration_that_fails_leaves_the_old_schema(engine: Engine) -> None:
 
 
 def _worked(connection: Connection) -> None:
-    """What an installation of the first release holds: credits in every state, turns, a key."""
-    common: dict[str, Any] = {"allowance": DAILY, "now_us": NOON_US}
-    staff: dict[str, Any] = {
-        "actor_id": SAM,
-        "guild_id": 7,
-        "reason": "for the party",
-        "reference": "i:1",
-    }
-    ledger.grant(connection, user_id=MIRA, amount_ucr=5 * CREDIT, **staff, **common)
-    for reference in ("paid", "free", "open"):
-        ledger.hold(
-            connection,
-            user_id=MIRA,
-            amount_ucr=7 * CREDIT,
-            floor_ucr=0,
-            reference=reference,
-            **common,
-        )
-    ledger.settle(
-        connection, reference="paid", cost_ucr=8 * CREDIT, cause=Cause.ANSWERED, now_us=NOON_US
-    )
-    ledger.void(connection, reference="free", cause=Cause.INTERRUPTED, loss_ucr=3, now_us=NOON_US)
-    # By hand: today's code stores more than that release had columns for.
-    connection.exec_driver_sql(
-        "INSERT INTO turns (reference, channel_id, guild_id, author_id, author_name, model,"
-        " question, attachments, state, begun_us)"
-        " VALUES ('open', 1, 7, ?, 'Mira', 'gpt-5-4', 'why?', '[]', 'pending', ?)",
-        (MIRA, NOON_US),
-    )
-    preferences.put(connection, key="commands", value="digest", now_us=NOON_US)
+    """What an installation of the first release holds, as its own program wrote it."""
+    for statement in FIRST_RELEASE.read_text().split(";\n"):
+        connection.exec_driver_sql(statement)
 
 
 def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> None:
@@ -160,10 +134,11 @@ def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> N
         after = snapshot(connection)
         assert migrate.current(connection) == migrate.head()
     old = {"jobs", "job_events", "artifacts", "callbacks"}
-    new = {*old, "job_acts", "token_ratios", "outbox"}
+    new = {*old, "job_acts", "token_ratios", "outbox", "budgets"}
     assert set(after) - set(before) == new
     assert all(after[table] == [] for table in new)
     before["turns"] = [(*row, None, None) for row in before["turns"]]
+    before["buckets"] = [(*row, None) for row in before["buckets"]]
     unchanged = set(before) - {migrate.VERSION_TABLE}
     assert {table: after[table] for table in unchanged} == {t: before[t] for t in unchanged}
     with engine.begin() as connection:
@@ -202,6 +177,9 @@ def test_facts_are_guarded_in_the_migrated_database(engine: Engine) -> None:
     with engine.begin() as connection:
         migrate.upgrade(connection)
         assert set(_statements(connection, ("trigger",))) == {
+            "budgets_no_delete",
+            "budgets_no_replace",
+            "budgets_no_update",
             "entries_no_delete",
             "entries_no_replace",
             "entries_no_update",

@@ -117,7 +117,10 @@ def test_credits_that_return_while_the_clock_is_back_keep_their_grace(bank: Bank
 
 
 def test_a_zone_whose_day_began_with_the_last_one_starts_where_that_ended(bank: Bank) -> None:
-    """London's 29 March 2026 begins with that of UTC and ends an hour before it."""
+    """London's 29 March 2026 begins with that of UTC and ends an hour before it.
+
+    The hour that is left belongs to the next day: no day's allowance comes twice.
+    """
     bank.now_us = int(datetime(2026, 3, 29, 12, tzinfo=UTC).timestamp()) * 1_000_000
     bank.allowance = Allowance(amount_ucr=CREDIT, timezone="Europe/London")
     bank.balance()
@@ -125,7 +128,7 @@ def test_a_zone_whose_day_began_with_the_last_one_starts_where_that_ended(bank: 
     bank.allowance = Allowance(amount_ucr=CREDIT, timezone="UTC")
     balance = bank.balance()
     assert balance.available_ucr == CREDIT
-    assert balance.allowance_resets_us == bank.now_us + HOUR_US // 2
+    assert balance.allowance_resets_us == bank.now_us + HOUR_US // 2 + DAY_US
 
 
 def test_another_time_zone_issues_no_day_twice(bank: Bank) -> None:
@@ -138,8 +141,8 @@ def test_another_time_zone_issues_no_day_twice(bank: Bank) -> None:
     bank.now_us = before.allowance_resets_us
     after = bank.balance()
     assert after.available_ucr == 20 * CREDIT
-    # Kiritimati is 14 hours ahead: its midnight comes ten hours later.
-    assert after.allowance_resets_us == bank.now_us + 10 * HOUR_US
+    # Kiritimati is 14 hours ahead: its midnight comes ten hours later, and that is no day.
+    assert after.allowance_resets_us == bank.now_us + 34 * HOUR_US
 
 
 def test_the_day_ends_at_midnight_of_the_server(bank: Bank) -> None:

@@ -19,7 +19,7 @@ from bot.text.messages import (
 from bot.text.money import Payment
 from bot.text.rows import Remedy, permission_name
 from storage import errors as store
-from storage.types import Job
+from storage.types import Job, Span
 from tests.unit.text.test_jobs import DONE, FAILED, RUNNING, UNKNOWN
 
 SECRET = "upstream-secret-code"
@@ -41,6 +41,7 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.TakeTooLarge(needed_ucr=21_000_000, available_ucr=19_920_000),
         errors.GiftTooLarge(needed_ucr=21_000_000, available_ucr=5_000_000),
         errors.GiftToSelf(),
+        errors.TimeZoneUnknown(given="Mars/Olympus"),
         errors.PermissionMissing(permission="manage_guild"),
         errors.BotPermissionMissing(permission="send_messages"),
         errors.TooManyTurns(limit=3),
@@ -61,6 +62,9 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.DiscordUnreachable(attempts=8),
         errors.Unexpected(reference="m:1"),
         store.InsufficientCredits(needed_ucr=80_000, available_ucr=1, resets_at_us=None),
+        store.BudgetExhausted(
+            span=Span.DAY, ceiling_ucr=100, needed_ucr=9, available_ucr=8, resets_at_us=7
+        ),
         store.Duplicate(reference=SECRET),
         store.IllegalMove(reference=SECRET, state="open", move="settle"),
         store.UnknownReference(reference=SECRET),

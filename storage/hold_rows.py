@@ -1,0 +1,139 @@
+"""What is written about a hold: its row, its parts, and where each part goes when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, select, text
+
+from storage import buckets
+from storage import wallet as wallets
+from storage.books import Move
+from storage.buckets import Bucket
+from storage.errors import UnknownReference
+from storage.schema import ISSUER_ID, SPENT_ID, hold_parts, holds, journal
+from storage.types import HoldState, Span
+from storage.wallet import Wallet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """One row of `holds`."""
+
+    id: int
+    reference: str
+    user_id: int
+    amount_ucr: int
+    state: HoldState
+    charged_ucr: int | None
+    returned_ucr: int | None
+    loss_ucr: int | None
+
+
+def find(connection: Connection, reference: str) -> HoldRow | None:
+    """By its reference, or None."""
+    row = connection.execute(
+        select(
+            holds.c.id,
+            holds.c.user_id,
+            holds.c.amount_ucr,
+            holds.c.state,
+            holds.c.charged_ucr,
+            holds.c.returned_ucr,
+            holds.c.loss_ucr,
+        ).where(holds.c.reference == reference)
+    ).one_or_none()
+    if row is None:
+        return None
+    return HoldRow(
+        id=row.id,
+        reference=reference,
+        user_id=row.user_id,
+        amount_ucr=row.amount_ucr,
+        state=HoldState(row.state),
+        charged_ucr=row.charged_ucr,
+        returned_ucr=row.returned_ucr,
+        loss_ucr=row.loss_ucr,
+    )
+
+
+def get(connection: Connection, reference: str) -> HoldRow:
+    """As `find`. Raises UnknownReference."""
+    row = find(connection, reference)
+    if row is None:
+        raise UnknownReference(reference=reference)
+    return row
+
+
+_GUILD = select(journal.c.guild_id).where(
+    # In these words, which are those of the unique index.
+    journal.c.hold_id == bindparam("hold_id"),
+    text("kind = 'hold'"),
+)
+
+
+def guild_of(connection: Connection, hold_id: int) -> int | None:
+    """Where the hold was opened; its extensions count there, too."""
+    return connection.execute(_GUILD, {"hold_id": hold_id}).scalar_one()
+
+
+Parts = Sequence[tuple[Bucket, int]]
+
+
+def resolve(connection: Connection, row: HoldRow, wallet: Wallet, charged_ucr: int) -> list[Move]:
+    """What the end of a hold moves: of the member's buckets, and of each window of the budget.
+
+    What a budget has spent goes back to the issuer: the member has paid, the budget only counted.
+    """
+    tracks = _parts(connection, row)
+    spent, returned = _split(tracks.pop(None, ()), charged_ucr)
+    wallets.give_grace(connection, wallet, (bucket for bucket, _part_ucr in returned))
+    moves = [
+        Move(from_account_id=b.held_id, to_account_id=SPENT_ID, amount_ucr=part_ucr)
+        for b, part_ucr in spent
+    ]
+    for parts in tracks.values():
+        # Staff may have begun the budget after the hold: it then holds a part of it only.
+        counted_ucr = min(charged_ucr, sum(part_ucr for _bucket, part_ucr in parts))
+        counted, uncounted = _split(parts, counted_ucr)
+        moves += [
+            Move(from_account_id=b.held_id, to_account_id=ISSUER_ID, amount_ucr=part_ucr)
+            for b, part_ucr in counted
+        ]
+        returned = (*returned, *uncounted)
+    moves += [
+        Move(from_account_id=b.held_id, to_account_id=b.available_id, amount_ucr=part_ucr)
+        for b, part_ucr in returned
+    ]
+    return moves
+
+
+def _parts(connection: Connection, row: HoldRow) -> dict[Span | None, Parts]:
+    """The parts of a hold in the order of taking: the member's (None), the budget's by window."""
+    taken = connection.execute(
+        select(hold_parts.c.bucket_id, hold_parts.c.amount_ucr)
+        .where(hold_parts.c.hold_id == row.id)
+        .order_by(hold_parts.c.position)
+    ).all()
+    found = buckets.by_ids(connection, {part.bucket_id for part in taken})
+    tracks: dict[Span | None, list[tuple[Bucket, int]]] = {}
+    for part in taken:
+        bucket = found[part.bucket_id]
+        tracks.setdefault(bucket.span, []).append((bucket, part.amount_ucr))
+    return dict(tracks)
+
+
+def _split(parts: Parts, charged_ucr: int) -> tuple[Parts, Parts]:
+    """What is spent, first taken first, and what goes back, last taken first."""
+    spent: list[tuple[Bucket, int]] = []
+    returned: list[tuple[Bucket, int]] = []
+    for bucket, amount_ucr in parts:
+        part_ucr = min(amount_ucr, charged_ucr)
+        charged_ucr -= part_ucr
+        if part_ucr > 0:
+            spent.append((bucket, part_ucr))
+        if part_ucr < amount_ucr:
+            returned.append((bucket, amount_ucr - part_ucr))
+    assert charged_ucr == 0
+    return spent, returned[::-1]
