@@ -84,6 +84,7 @@ class AtelierBot(commands.Bot):
             max_messages=None,
             max_ratelimit_timeout=RATE_LIMIT_WAIT_S_MAX,
         )
+        endpoints.free_global_limit(self.http)
         self.services = services
         self._memory = memory
         job_cards = JobCards(services.catalogue, demo=services.demo)

@@ -1,20 +1,25 @@
 """Where Discord is: `DISCORD_API_URL` moves REST, and with it the gateway and the CDN.
 
 discord.py has no setting for this, so three class attributes are set before login (discord.md).
+Also here: what is mended in the library while it runs.
 This is the only module that touches its private names; the check below fails at import when a new
 version of the library has moved them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from dataclasses import dataclass
+from typing import Any
 
 from discord.asset import Asset
 from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Route
 from discord.utils import MISSING
 from yarl import URL
+
+from bot.limits import GLOBAL_LIMIT_REST_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,26 @@ async def forget_session(http: HTTPClient) -> None:
     http.connector = MISSING
 
 
+def free_global_limit(http: HTTPClient) -> None:
+    """Let nobody hold all requests back for ever (F-84).
+
+    While one request sits out a global limit the library holds back all others, and lets go when
+    it has slept; a caller who is cancelled meanwhile, for want of patience, never lets go.
+    """
+    plain = http.request
+
+    async def request(route: Route, **options: Any) -> Any:
+        try:
+            return await plain(route, **options)
+        except asyncio.CancelledError:
+            over = http._global_over  # noqa: SLF001 - the gate that was left shut
+            if not over.is_set():
+                asyncio.get_running_loop().call_later(GLOBAL_LIMIT_REST_S, over.set)
+            raise
+
+    http.request = request  # type: ignore[method-assign]  # of this client alone
+
+
 def _is_loopback(host: str | None) -> bool:
     if host is None:
         return False
@@ -69,11 +94,12 @@ def _is_loopback(host: str | None) -> bool:
 
 
 def _check_library() -> None:
-    """The three attributes exist, and the library still reads them where we rely on it."""
+    """The attributes exist, and the library still reads them where we rely on it."""
     assert isinstance(Route.BASE, str)
     assert isinstance(Asset.BASE, str)
     assert isinstance(DiscordWebSocket.DEFAULT_GATEWAY, URL)
     assert "DEFAULT_GATEWAY" in DiscordWebSocket.from_client.__code__.co_names
+    assert {"_global_over", "clear", "set"} <= set(HTTPClient.request.__code__.co_names)
     assert Route("GET", "/x").url == f"{Route.BASE}/x"
 
 

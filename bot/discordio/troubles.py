@@ -16,6 +16,8 @@ _CODES = {
     10008: Trouble.GONE,
     10015: Trouble.TOKEN_DEAD,  # unknown webhook
     10062: Trouble.TOKEN_DEAD,  # unknown interaction
+    20016: Trouble.PASSES,  # slow mode
+    20022: Trouble.PASSES,  # announcements are edited a few times an hour
     40005: Trouble.TOO_LARGE,
     50001: Trouble.CLOSED,  # missing access
     50007: Trouble.CLOSED,  # cannot send messages to this user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
@@ -144,6 +145,56 @@ async def test_what_passes_is_tried_again_later(
 
     assert retry_after_s is None or postponed.value.retry_after_s == retry_after_s
     assert delivered.sink is Sink.CARD
+
+
+async def test_giving_up_in_a_global_limit_holds_nobody_back(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-84: discord.py holds all requests back until the one that met the limit has slept."""
+    monkeypatch.setattr("bot.jobs.sinks.SHOW_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("bot.discordio.endpoints.GLOBAL_LIMIT_REST_S", 0.2)
+    first, second = await studio.order(), await studio.order()
+    await studio.town.fault(method="PATCH", path_regex=EDIT, status=429, body=limit("global", 30.0))
+    running = replace(await studio.foreman.card(first), job=studio.foreman.start(first))
+
+    await studio.delivery.show(running)
+    async with asyncio.timeout(5):
+        delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(second))
+
+    assert delivered.sink is Sink.CARD
+
+
+@pytest.mark.parametrize("scope", ["user", "shared"])
+async def test_a_limit_of_one_route_leaves_the_others_alone(studio: Studio, scope: str) -> None:
+    """F-84: an hour in one channel; meanwhile another one is served at once."""
+    elsewhere = await studio.town.dm("mira")
+    first, second = await studio.order(), await studio.order(channel=elsewhere)
+    await studio.town.fault(method="PATCH", path_regex=EDIT, status=429, body=limit(scope, 3_600.0))
+
+    with pytest.raises(DeliveryPostponed) as postponed:
+        await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(first))
+    async with asyncio.timeout(5):
+        delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(second))
+
+    assert postponed.value.retry_after_s == 3_600.0
+    assert delivered.sink is Sink.CARD
+
+
+def limit(scope: str, retry_after_s: float) -> dict[str, Any]:
+    """The body of a 429."""
+    return {"message": "x", "retry_after": retry_after_s, "global": scope == "global"}
+
+
+@pytest.mark.parametrize("code", [20016, 20022])
+async def test_slow_mode_and_announcements_are_waited_for(studio: Studio, code: int) -> None:
+    """F-98: no reason to go elsewhere."""
+    job = studio.foreman.succeed(await studio.order())
+    await refused(studio, "PATCH", EDIT, 400, code)
+
+    with pytest.raises(DeliveryPostponed):
+        await studio.foreman.deliver(studio.delivery, job)
+
+    assert (await studio.foreman.deliver(studio.delivery, job)).sink is Sink.CARD
 
 
 async def test_before_the_login_everything_waits(studio: Studio) -> None:

@@ -36,6 +36,8 @@ def refusal(status: int, code: int, headers: dict[str, str] | None = None) -> di
         (404, 10015, Trouble.TOKEN_DEAD),
         (404, 10062, Trouble.TOKEN_DEAD),
         (401, 50027, Trouble.TOKEN_DEAD),
+        (400, 20016, Trouble.PASSES),
+        (400, 20022, Trouble.PASSES),
         (413, 40005, Trouble.TOO_LARGE),
         (400, 50045, Trouble.TOO_LARGE),
         (413, 0, Trouble.TOO_LARGE),
