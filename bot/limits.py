@@ -317,6 +317,8 @@ CREATES_PER_PROVIDER_MAX = 4
 """Section 5: what a crash can cost the operator is this many prices."""
 CREATE_SLOT_DELAY_S = 1.0
 """Until a job is looked at again whose provider has as many creates in flight as it may."""
+PAUSED_DELAY_S = 10.0
+"""Until an accepted job asks again whether its paused provider may be asked (S-13)."""
 JOB_STEPS_MAX = 32
 """Polls, downloads and deliveries at once; creates are counted apart."""
 JOB_LEASE_S = 30.0
@@ -380,8 +382,10 @@ CARD_INTERVAL_S = 5.0
 """Between two refreshes of one job's card."""
 CARD_REFRESHES_MAX = 4
 """Cards brought up to date at once."""
+CARDS_PER_S_MAX = 10
+"""Refreshes of all cards together: a fifth of what Discord grants a bot (reliability.md 1.4)."""
 CARDS_PER_ROUND_MAX = 50
-"""Cards looked at in one round; the oldest jobs first, whose members wait longest."""
+"""Cards looked at in one round; the next round goes on where this one ended."""
 DELIVERY_DELAY_S = 2.0
 DELIVERY_DELAY_S_MAX = 300.0
 """S-7: between two tries to deliver; doubled each time, unless Discord names a longer one."""

@@ -33,20 +33,28 @@ CallbackUrl = Callable[[int, int], str | None]
 """(job id, attempt) -> where the provider reports its end; None without PUBLIC_URL."""
 
 
-class PollGate:
-    """Spaces the reads of all jobs together (S-5)."""
+class Gate:
+    """Spaces what many do: at most `per_s` pass in a second, each in its turn."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, per_s: float) -> None:
         self._clock = clock
+        self._per_s = per_s
         self._next_s = 0.0
 
     async def passed(self) -> None:
         """Return when it is this caller's turn."""
         now_s = self._clock.monotonic_s()
         turn_s = max(self._next_s, now_s)
-        self._next_s = turn_s + 1 / POLLS_PER_S_MAX
+        self._next_s = turn_s + 1 / self._per_s
         if turn_s > now_s:
             await self._clock.sleep(turn_s - now_s)
+
+
+class PollGate(Gate):
+    """Spaces the reads of all jobs together (S-5)."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, per_s=POLLS_PER_S_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

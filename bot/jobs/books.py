@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bot.jobs.ports import Delivered
@@ -51,6 +51,21 @@ def card_facts(connection: Connection, *, job_id: int) -> CardFacts | None:
         usual_us=None if learned is None else learned.median_us,
         artifacts=jobs.artifacts_of(connection, job_id=job_id) if is_over else (),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardPage:
+    """Some of the jobs whose cards are on show, oldest first, and the place of each that waits."""
+
+    jobs: tuple[Job, ...]
+    places: Mapping[int, int]
+
+
+def open_faces(connection: Connection, *, after_id: int, limit: int) -> CardPage:
+    """Read what may have changed on cards."""
+    found = jobs.open_cards(connection, after_id=after_id, limit=limit)
+    waits = any(job.status is JobStatus.QUEUED for job in found)
+    return CardPage(jobs=found, places=jobs.places(connection) if waits else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

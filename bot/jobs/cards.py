@@ -35,7 +35,11 @@ class Cards:
 
     async def of(self, job: Job) -> Card:
         """Return the card of a job as it stands now. Raises `StoreUnavailable`."""
-        facts = await self._database.read(card_facts, job_id=job.id)
+        return await self.of_id(job.id)
+
+    async def of_id(self, job_id: int) -> Card:
+        """Return the card of a job by its number. Raises `StoreUnavailable`."""
+        facts = await self._database.read(card_facts, job_id=job_id)
         assert facts is not None, "rows of jobs stay for ever"
         job = facts.job
         return Card(

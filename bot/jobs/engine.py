@@ -64,7 +64,9 @@ class Engine:
         self._refresher = Refresher(bench)
         self._housekeeper = Housekeeper(bench)
         self._bell = asyncio.Event()
-        self._submitter = Submitter(bench, self._evidence, moved=self._bell.set)
+        self._submitter = Submitter(
+            bench, self._evidence, moved=self._bell.set, begun=self._refresher.moved
+        )
         self._rung: dict[int, asyncio.Event] = {}
         """One for each create in flight: a callback may come before its answer."""
         self._creates: dict[int, tuple[str, asyncio.Task[None]]] = {}
@@ -210,7 +212,8 @@ class Engine:
 
     async def _guarded(self, job: Job, work: Coroutine[object, object, None]) -> None:
         """Whatever happens to one job, the others go on."""
-        self._refresher.note(job)
+        if job.card_message_id is None:
+            self._refresher.moved(job)
         try:
             await work
             if job.tries.stumbles:
@@ -234,7 +237,10 @@ class Engine:
                 )
             except StorageError as error:
                 _log.info("lease_not_ended", job=job.short_id, error=type(error).__name__)
-        self._refresher.note()
+        if job.status in {JobStatus.RUNNING, JobStatus.FINISHED, JobStatus.DELIVERED}:
+            self._refresher.note()  # where it goes from there, its delivery shows
+        else:
+            self._refresher.moved(job)
         self._bell.set()
 
     async def _step(self, job: Job) -> None:

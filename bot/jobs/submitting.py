@@ -24,7 +24,7 @@ from bot.jobs.machine import (
 )
 from bot.jobs.schedule import Facts, grace_until_us
 from bot.jobs.variations import request_images, request_options
-from bot.limits import VERDICT_DELAY_S, VERDICT_WRITES_MAX
+from bot.limits import PAUSED_DELAY_S, VERDICT_DELAY_S, VERDICT_WRITES_MAX
 from bot.providers.base import (
     Created,
     CreateVerdict,
@@ -50,11 +50,20 @@ _log = structlog.get_logger(__name__)
 class Submitter:
     """Sends each intent at most once (I-24)."""
 
-    def __init__(self, bench: Bench, evidence: Evidence, *, moved: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        evidence: Evidence,
+        *,
+        moved: Callable[[], None],
+        begun: Callable[[Job], None],
+    ) -> None:
         self._bench = bench
         self._evidence = evidence
         self._moved = moved
         """Told when a job was moved while its create is still in flight."""
+        self._begun = begun
+        """Told when a create is about to leave: the card's Cancel is over."""
 
     async def submit(self, job: Job, rung: asyncio.Event) -> None:
         """Send a queued job; `rung` is set whenever a callback was stored.
@@ -63,26 +72,47 @@ class Submitter:
         May raise `StorageError` before anything was sent, or after the database was away for long.
         """
         facts = await self._bench.facts_of(job)
-        begun = await self._bench.database.transact(
-            jobs.begin_submit,
-            job_id=job.id,
-            digest=request_digest(job),
-            now_us=self._bench.clock.now_us(),
-        )
-        if begun is None:  # cancelled meanwhile
+        breaker = self._bench.breakers.of(job.provider)
+        if not breaker.admit():
+            await self._wait(job, breaker.snapshot().until_us)
+            return
+        begun = None
+        try:
+            begun = await self._bench.database.transact(
+                jobs.begin_submit,
+                job_id=job.id,
+                digest=request_digest(job),
+                now_us=self._bench.clock.now_us(),
+            )
+        finally:
+            if begun is None:  # cancelled meanwhile, or not written down: nothing is sent
+                breaker.withdraw()
+        if begun is None:
             return
         _log.info("create_begun", job=begun.short_id, attempt=begun.attempt)
+        self._begun(begun)
         create = asyncio.create_task(self._create(begun))
         try:
             adopted = await self._listen(begun, create, rung)
             verdict = await create
         finally:
             create.cancel()
-        self._bench.breakers.of(job.provider).note_verdict(verdict)
+        breaker.note_verdict(verdict)
         if adopted is None:
             await self._record(begun, verdict, facts)
         else:
             _compare(adopted.job, verdict)
+
+    async def _wait(self, job: Job, until_us: int | None) -> None:
+        """The provider is paused: who was accepted keeps place and hold, until the deadline."""
+        bench = self._bench
+        due_us = bench.in_us(PAUSED_DELAY_S)
+        await bench.database.transact(
+            jobs.postpone,
+            job_id=job.id,
+            due_us=min(job.deadline_us, due_us if until_us is None else max(due_us, until_us)),
+            now_us=bench.clock.now_us(),
+        )
 
     # --- One create ---------------------------------------------------------------------------
 
