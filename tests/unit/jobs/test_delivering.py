@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bot.jobs import refreshing
 from bot.jobs.ports import DeliveryPostponed
-from bot.limits import CARD_INTERVAL_S
+from bot.limits import CARD_INTERVAL_S, CARDS_PER_S_MAX
 from storage import jobs
 from storage.types import JobStatus, Outcome, Sink
 from tests.unit.jobs.conftest import NewWorld
@@ -101,6 +102,68 @@ async def test_cards_are_not_refreshed_more_often_than_agreed(world: World) -> N
     passed_s = world.clock.monotonic_s() - began_s
     assert world.delivery.shows[job.id] <= passed_s / CARD_INTERVAL_S + 2
     await world.delivered(job)
+    await world.stop()
+
+
+@virtually
+async def test_a_card_says_at_once_that_its_order_has_left(world: World) -> None:
+    """Its Cancel is over; nobody presses for five seconds what cannot be done any more."""
+    world.provider.answers_after_s = 30.0
+    await world.boot()
+    await world.clock.sleep(1)
+    first = await world.request()
+    await world.service.show_at(first, message_id=10_000 + first.id)
+    await world.clock.sleep(1)
+    job = await world.request(user_id=TOM)
+    await world.service.show_at(job, message_id=10_000 + job.id)
+    await world.until_status(job, JobStatus.SUBMITTING)
+    await world.clock.sleep(0.5)
+    assert world.delivery.cards[job.id].job.status is JobStatus.SUBMITTING
+    await world.until_status(job, JobStatus.RUNNING)
+    await world.clock.sleep(0.5)
+    assert world.delivery.cards[job.id].job.status is JobStatus.RUNNING
+    await world.stop()
+
+
+@virtually
+async def test_many_moves_at_once_stay_within_discords_budget(world: World) -> None:
+    """F-84: ten refreshes a second of all cards together, though hundreds of jobs moved."""
+    orders = [await world.request(user_id=number // 5) for number in range(30)]
+    began_s = world.clock.monotonic_s()
+    await world.boot()
+    await world.until(lambda: sum(world.delivery.shows.values()) >= 30)
+    passed_s = world.clock.monotonic_s() - began_s
+    assert sum(world.delivery.shows.values()) <= CARDS_PER_S_MAX * passed_s + 1
+    world.provider.task_takes_s = 1.0
+    for job in orders:
+        await world.delivered(job)
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_no_card_is_forgotten_behind_the_oldest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More cards than fit one round: the next one goes on where it ended."""
+    monkeypatch.setattr(refreshing, "CARDS_PER_ROUND_MAX", 3)
+    world.provider.task_takes_s = None
+    orders = [await world.request(user_id=number // 5) for number in range(8)]
+    await world.boot()
+    for job in orders:
+        await world.until_status(job, JobStatus.RUNNING)
+    await world.clock.sleep(120)
+    last = orders[-1]
+    world.delivery.cards.clear()
+    await world.inner.transact(
+        jobs.postpone,
+        job_id=last.id,
+        due_us=world.clock.now_us() + 60_000_000,
+        progress=77,
+        now_us=world.clock.now_us(),
+    )
+    await world.until(lambda: last.id in world.delivery.cards, within_s=90)
+    assert world.delivery.cards[last.id].job.progress == 77
     await world.stop()
 
 
