@@ -188,6 +188,7 @@ class World:
     database: Store
     clock: FakeClock = field(default_factory=FakeClock)
     allowance_ucr: int = 20 * UCR_PER_CREDIT
+    timezone: str = "UTC"
     catalogue: Catalogue = field(default_factory=load)
     asked: int = 0
 
@@ -211,7 +212,7 @@ class World:
 
     @property
     def allowance(self) -> Allowance:
-        return Allowance(amount_ucr=self.allowance_ucr)
+        return Allowance(amount_ucr=self.allowance_ucr, timezone=self.timezone)
 
     def question(self, text: str = "Hello?", **changes: object) -> Question:
         """A new question of Mira's in #studio, each with its own reference."""
