@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -18,6 +19,7 @@ from bot.clock import Clock, SystemClock
 from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
 from bot.discordio.owner import tell_owner
+from bot.discordio.reception import Reception
 from bot.discordio.services import StoredCommandMemory
 from bot.jobs.engine import Engine
 from bot.limits import (
@@ -36,6 +38,7 @@ from bot.web.site import Site
 from storage import preferences
 from storage.database import Connection, Database, Store, sqlite_path
 from storage.errors import StorageError, StoreInUse
+from storage.interactions import OpenInteraction
 from storage.types import OwedTurn
 
 P = ParamSpec("P")
@@ -45,6 +48,14 @@ SQLITE_SOUND = (3, 51, 3)
 """Older libraries can corrupt a file that two connections write at once (reliability.md 1.1)."""
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a former process left unfinished, for its members to be told."""
+
+    turns: tuple[OwedTurn, ...]
+    interactions: tuple[OpenInteraction, ...]
 
 
 async def run(settings: Settings, catalogue: Catalogue) -> None:
@@ -75,13 +86,16 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
             )
         )
         services = assembly.services()
-        interrupted = await services.chat.recover()
         endpoints.use_api(settings.discord_api_url)
+        reception = Reception(store, clock)
+        stack.push_async_callback(reception.close)
         client = AtelierBot(
             services=services,
             memory=StoredCommandMemory(store, clock),
+            reception=reception,
             message_content=settings.message_content,
         )
+        left = Left(turns=await services.chat.recover(), interactions=await reception.interrupted())
         signer = await assembly.signer()
         # Callbacks are taken before anybody acts on them, and both without Discord (S-10).
         intake = assembly.intake()
@@ -96,9 +110,7 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         stack.push_async_callback(_ended, watch)
         guard = StartGuard(store, clock)
         if not await _stopped_within(stop, await guard.next_delay_s()):
-            await _serve(
-                client, settings, engine=engine, guard=guard, stop=stop, interrupted=interrupted
-            )
+            await _serve(client, settings, engine=engine, guard=guard, stop=stop, left=left)
     if store.fenced is not None:
         raise store.fenced
     _log.info("stopped")
@@ -111,7 +123,7 @@ async def _serve(
     engine: Engine,
     guard: StartGuard,
     stop: asyncio.Event,
-    interrupted: tuple[OwedTurn, ...],
+    left: Left,
 ) -> None:
     """Be in Discord until `stop`; then answers may end before the connection does."""
     assert settings.discord_token is not None
@@ -119,7 +131,7 @@ async def _serve(
     async with client:
         connection = asyncio.create_task(client.start(token))
         beside = [
-            asyncio.create_task(_tell_when_ready(client, interrupted)),
+            asyncio.create_task(_tell_when_ready(client, left)),
             asyncio.create_task(_note_stability(client, guard)),
         ]
         stopping = asyncio.create_task(stop.wait())
@@ -143,10 +155,11 @@ async def _serve(
         await guard.note_good_start()
 
 
-async def _tell_when_ready(client: AtelierBot, interrupted: tuple[OwedTurn, ...]) -> None:
+async def _tell_when_ready(client: AtelierBot, left: Left) -> None:
     await client.wait_until_ready()
     _log.info("ready", user=str(client.user), guilds=len(client.guilds))
-    await client.tell_interrupted(interrupted)
+    await client.reception.tell_interrupted(client, left.interactions)
+    await client.tell_interrupted(left.turns)
 
 
 async def _note_stability(client: AtelierBot, guard: StartGuard) -> None:

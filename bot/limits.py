@@ -95,6 +95,10 @@ CONFIRMATION_S = 840.0
 """A little less than the 15 minutes for which an interaction's token lives."""
 INTERACTION_TOKEN_S = 885.0
 """Discord's 15 minutes, less what a request may take."""
+INTERACTIONS_KEPT_S = 86_400.0
+"""S-2: a repeated one is known for so long; Discord repeats within seconds, after a resume."""
+RECEIVE_TIMEOUT_S = 0.5
+"""S-2, F-110: what a command waits for the database before the member hears that it is busy."""
 MODAL_TEXT_CHARS_MAX = 4_000
 """Discord's limit for a text field."""
 JOBS_LISTED_MAX = 10

@@ -34,7 +34,7 @@ class Chat(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         """Answer what is said to the bot, and only that."""
         me = self._bot.user
-        if me is None or not is_addressed(message, me):
+        if me is None or not is_addressed(message, me) or not await self._bot.welcome(message):
             return
         missing = missing_permission(message)
         if missing is not None:

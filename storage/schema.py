@@ -16,6 +16,7 @@ from sqlalchemy.schema import SchemaItem
 
 from storage.budget_schema import budgets
 from storage.chat_schema import token_ratios, turns
+from storage.interaction_schema import interactions
 from storage.job_schema import artifacts, callbacks, job_acts, job_events, jobs
 from storage.outbox_schema import outbox
 from storage.tables import BIG, check, index, metadata
@@ -34,6 +35,7 @@ __all__ = [
     "hold_parts",
     "holds",
     "instance",
+    "interactions",
     "job_acts",
     "job_events",
     "jobs",

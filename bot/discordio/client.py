@@ -19,6 +19,7 @@ from bot.discordio.job_cards import JobCards
 from bot.discordio.job_desk import JobDesk
 from bot.discordio.messages import DiscordMessages
 from bot.discordio.people import missing_permission, reply_options
+from bot.discordio.reception import Reception
 from bot.discordio.registration import shapes
 from bot.discordio.services import CommandMemory, Services
 from bot.errors import DiscordRefused, DiscordUnreachable
@@ -53,6 +54,12 @@ _log = structlog.get_logger(__name__)
 class AtelierTree(app_commands.CommandTree["AtelierBot"]):
     """The command tree; what a command raises goes to the one hook."""
 
+    async def interaction_check(self, interaction: discord.Interaction[AtelierBot], /) -> bool:
+        """No command is begun that was not written down (S-2); suggestions cost nothing."""
+        if interaction.type is not discord.InteractionType.application_command:
+            return True
+        return await interaction.client.welcome(interaction)
+
     async def on_error(
         self,
         interaction: discord.Interaction[AtelierBot],
@@ -66,7 +73,12 @@ class AtelierBot(commands.Bot):
     """discord.py's client with the least rights, and ours as the only error texts."""
 
     def __init__(
-        self, *, services: Services, memory: CommandMemory, message_content: bool = False
+        self,
+        *,
+        services: Services,
+        memory: CommandMemory,
+        reception: Reception,
+        message_content: bool = False,
     ) -> None:
         """`message_content` asks for the privileged intent of the same name."""
         super().__init__(
@@ -86,6 +98,7 @@ class AtelierBot(commands.Bot):
         )
         endpoints.free_global_limit(self.http)
         self.services = services
+        self.reception = reception
         self._memory = memory
         job_cards = JobCards(services.catalogue, demo=services.demo)
         self.messages = DiscordMessages(
@@ -164,6 +177,17 @@ class AtelierBot(commands.Bot):
         await self.tree.sync()
         await self._memory.remember(digest)
         _log.info("commands_synced", count=len(payload))
+
+    # --- The door -----------------------------------------------------------------------------
+
+    async def welcome(self, asked: discord.Interaction[Any] | discord.Message) -> bool:
+        """Write down what was asked; False when nothing may follow, which the member was told."""
+        try:
+            await self.reception.receive(asked)
+        except Exception as error:  # noqa: BLE001 - the one hook takes everything.
+            await self.report(asked, error)
+            return False
+        return True
 
     # --- The one error hook -----------------------------------------------------------------
 

@@ -34,6 +34,8 @@ class JobButton(ui.DynamicItem[ui.Button[ui.LayoutView]], template=CUSTOM_ID):
         """discord.py would only log what is raised here."""
         client = interaction.client
         assert isinstance(client, AtelierBot)
+        if not await client.welcome(interaction):
+            return
         try:
             await client.job_desk.press(interaction, self._action, self._short_id)
         except Exception as error:  # noqa: BLE001 - the one hook takes everything.
@@ -57,6 +59,8 @@ class ConfirmButton(ui.DynamicItem[ui.Button[ui.LayoutView]], template=CONFIRM_I
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         client = interaction.client
         assert isinstance(client, AtelierBot)
+        if not await client.welcome(interaction):
+            return
         try:
             await client.job_desk.confirm(interaction, self._key)
         except Exception as error:  # noqa: BLE001 - the one hook takes everything.

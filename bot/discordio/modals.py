@@ -17,7 +17,9 @@ Submit = Callable[[discord.Interaction[Any], str], Awaitable[None]]
 
 @runtime_checkable
 class Reporter(Protocol):
-    """The client, as far as a form needs it: the one hook for errors."""
+    """The client, as far as a form needs it: the door, and the one hook for errors."""
+
+    async def welcome(self, asked: discord.Interaction[Any]) -> bool: ...
 
     async def report(self, where: discord.Interaction[Any], error: Exception) -> None: ...
 
@@ -40,7 +42,9 @@ class PromptModal(ui.Modal):
         self.add_item(ui.Label(text=PROMPT_FIELD, component=self._field))
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
-        await self._submit(interaction, self._field.value)
+        assert isinstance(interaction.client, Reporter)
+        if await interaction.client.welcome(interaction):
+            await self._submit(interaction, self._field.value)
 
     async def on_error(  # type: ignore[override]  # a modal's has no item: the library's own gap
         self, interaction: discord.Interaction[Any], error: Exception, /

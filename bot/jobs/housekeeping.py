@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from bot.jobs.bench import Bench
-from bot.limits import CALLBACKS_KEPT_S, HOUSEKEEPING_S, RESULTS_KEPT_S
-from storage import inbox, jobs
+from bot.limits import CALLBACKS_KEPT_S, HOUSEKEEPING_S, INTERACTIONS_KEPT_S, RESULTS_KEPT_S
+from storage import inbox, interactions, jobs
 from storage.errors import StorageError, StoreInUse
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +46,11 @@ class Housekeeper:
         """Forget tokens that are over, old callbacks, and files of what was delivered long ago."""
         bench = self._bench
         await bench.database.transact(jobs.drop_tokens, now_us=bench.clock.now_us())
+        await bench.database.transact(
+            interactions.purge,
+            now_us=bench.clock.now_us(),
+            before_us=bench.in_us(-INTERACTIONS_KEPT_S),
+        )
         await bench.database.transact(inbox.purge, before_us=bench.in_us(-CALLBACKS_KEPT_S))
         names = await bench.database.transact(
             jobs.drop_files, before_us=bench.in_us(-RESULTS_KEPT_S)

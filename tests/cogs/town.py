@@ -20,6 +20,7 @@ from bot.credits.service import CreditsService
 from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
 from bot.discordio.pacing import ChannelPacer
+from bot.discordio.reception import Reception
 from bot.discordio.services import Services, StoredCommandMemory
 from bot.jobs.ports import Messages
 from bot.jobs.sinks import Sinks
@@ -287,13 +288,14 @@ class Inhabited:
         clock: Clock | None = None,
         sandbox: DiscordSandbox | None = None,
         faults: Sequence[Json] = (),
+        database: InlineDatabase | None = None,
     ) -> None:
         self.sandbox = sandbox or DiscordSandbox()
         for fault in faults:
             self.sandbox.core.faults.add(parse_fault(fault))
         self.clock = clock or SystemClock()
         self.model = Model()
-        self.database = InlineDatabase()
+        self.database = database or InlineDatabase()
         self._demo = demo
         self._allowance = Allowance(amount_ucr=allowance_credits * UCR_PER_CREDIT)
         self.catalogue: Catalogue = load(None)
@@ -338,7 +340,12 @@ class Inhabited:
     def client(self, *, message_content: bool = False) -> AtelierBot:
         """A client of its own, on the same books."""
         memory = StoredCommandMemory(self.database, self.clock)
-        return AtelierBot(services=self.services(), memory=memory, message_content=message_content)
+        return AtelierBot(
+            services=self.services(),
+            memory=memory,
+            reception=Reception(self.database, self.clock),
+            message_content=message_content,
+        )
 
     @asynccontextmanager
     async def served(self) -> AsyncGenerator[None]:

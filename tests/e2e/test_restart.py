@@ -87,3 +87,34 @@ async def third_page_growing(world: World, message_id: str) -> list[str]:
 
     await world.until(grows, "the third page grows", user="mira")
     return found
+
+
+async def test_a_bot_killed_between_acknowledgement_and_acceptance_says_so(data: Path) -> None:
+    """F-3: the deferred answer ends as interrupted; no job, and nothing is charged."""
+    with Process(data) as process:
+        async with visit(process) as world:
+            before = await world.balance("mira")
+            # Discord takes the acknowledgement and says 500: discord.py asks again a second later.
+            fault = {
+                "method": "POST",
+                "path_regex": "/interactions/.*/callback$",
+                "status": 500,
+                "after_effect": True,
+            }
+            await world.send("faults", fault)
+            interaction_id = await world.command("mira", "general", "imagine", prompt="a fox")
+
+            async def deferred() -> bool:
+                state = (await world.get(f"interactions/{interaction_id}"))["state"]
+                return bool(state == "deferred")
+
+            await world.until(deferred, "the command is acknowledged", user="mira")
+            await world.send("bot", {"action": "kill"})
+            await world.bot_offline()
+            await world.send("bot", {"action": "start"})
+            await world.bot_online()
+            told = visible_text(await world.responded("mira", "general", interaction_id))
+            assert "Restarting" in told
+            assert "not charged" in told
+            assert await world.balance("mira") == before
+        assert process.stop() == 0

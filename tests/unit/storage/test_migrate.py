@@ -134,7 +134,7 @@ def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> N
         after = snapshot(connection)
         assert migrate.current(connection) == migrate.head()
     old = {"jobs", "job_events", "artifacts", "callbacks"}
-    new = {*old, "job_acts", "token_ratios", "outbox", "budgets"}
+    new = {*old, "job_acts", "token_ratios", "outbox", "interactions", "budgets"}
     assert set(after) - set(before) == new
     assert all(after[table] == [] for table in new)
     before["turns"] = [(*row, None, None) for row in before["turns"]]

@@ -1,0 +1,119 @@
+"""The door: what Discord asks is written down before it is acknowledged (S-2, F-1 … F-3).
+
+taken once          a repeated interaction ends silently (I-33)
+within half a second, or the member hears that the database is busy (F-110)
+until it ends       its token stays, so that a restart can say that it was interrupted
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+import discord
+import structlog
+
+from bot.clock import Clock
+from bot.discordio.cards import notice_card
+from bot.discordio.faults import DISCORD_ERRORS
+from bot.errors import Restarting
+from bot.limits import INTERACTION_TOKEN_S, RECEIVE_TIMEOUT_S
+from bot.text.messages import message
+from storage import interactions
+from storage.database import Store
+from storage.errors import StorageError, StoreUnavailable
+from storage.interactions import OpenInteraction
+
+_ORIGINAL: Any = "@original"
+"""discord.py's route takes it where its annotation says a number."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Reception:
+    """Every command, press, form and question passes here, in the task that answers it."""
+
+    def __init__(self, database: Store, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._endings: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def receive(self, asked: discord.Interaction[Any] | discord.Message) -> None:
+        """Write it down; it ends with the task that called.
+
+        Raises `Duplicate`, and `StoreUnavailable` after half a second: then nothing may follow.
+        """
+        token = asked.token if isinstance(asked, discord.Interaction) else None
+        now_us = self._clock.now_us()
+        writing = asyncio.create_task(
+            self._database.transact(
+                interactions.receive,
+                interaction_id=asked.id,
+                token=token,
+                expires_us=now_us + round(INTERACTION_TOKEN_S * 1_000_000),
+                now_us=now_us,
+            )
+        )
+        done, _late = await asyncio.wait({writing}, timeout=RECEIVE_TIMEOUT_S)
+        if not done:
+            # It may still be written; nothing will have come of it.
+            self._begin(self._end_late(writing, asked.id))
+            raise StoreUnavailable(cause="busy")
+        await writing
+        answering = asyncio.current_task()
+        if token is not None and answering is not None:
+            answering.add_done_callback(lambda _task: self._end_soon(asked.id))
+
+    async def interrupted(self) -> tuple[OpenInteraction, ...]:
+        """At boot: what a former process took without answering it. May raise `StorageError`."""
+        found = await self._database.read(interactions.unanswered, now_us=self._clock.now_us())
+        if found:
+            _log.warning("interactions_abandoned", fault="F-3", count=len(found))
+        return found
+
+    async def tell_interrupted(
+        self, client: discord.Client, left: Sequence[OpenInteraction]
+    ) -> None:
+        """Say in each deferred answer that nothing came of it and nothing was charged."""
+        application_id = client.application_id
+        assert application_id is not None, "known since the login"
+        for one in left:
+            card = notice_card(message(Restarting(), reference=f"i:{one.id}"))
+            hook = discord.Webhook.partial(application_id, one.token, client=client)
+            try:
+                await hook.edit_message(
+                    _ORIGINAL, view=card, allowed_mentions=discord.AllowedMentions.none()
+                )
+            except DISCORD_ERRORS as error:  # F-2: it never was acknowledged
+                _log.info("interrupted_not_told", reference=f"i:{one.id}", error=repr(error))
+            await self._end(one.id)
+
+    async def close(self) -> None:
+        """Let the last endings be written; who is cut off later is told after the restart."""
+        self._closed = True
+        await asyncio.gather(*self._endings, return_exceptions=True)
+
+    # --- The end of one ---------------------------------------------------------------------------
+
+    def _end_soon(self, interaction_id: int) -> None:
+        if not self._closed:
+            self._begin(self._end(interaction_id))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        ending = asyncio.ensure_future(work)
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _end(self, interaction_id: int) -> None:
+        try:
+            await self._database.transact(interactions.end, interaction_id=interaction_id)
+        except StorageError as error:  # the token ends by itself (C-45)
+            _log.info("interaction_not_ended", error=type(error).__name__)
+
+    async def _end_late(self, writing: asyncio.Task[None], interaction_id: int) -> None:
+        with suppress(StorageError):
+            await writing
+            await self._end(interaction_id)

@@ -1,0 +1,176 @@
+"""The door: taken once, in half a second, and told when a crash came in between (S-2)."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.clock import SystemClock
+from bot.discordio.reception import Reception
+from bot.jobs.books import accept_job
+from bot.limits import RECEIVE_TIMEOUT_S
+from storage import preferences
+from storage.database import Connection, Database
+from storage.errors import StoreUnavailable
+from storage.inline import InlineDatabase
+from storage.interactions import OpenInteraction
+from tests.cogs.studio import Studio
+from tests.cogs.town import Inhabited, Town, words
+from tests.unit.discordio.surfaces import settle
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def studio() -> AsyncGenerator[Studio]:
+    inhabited = Inhabited()
+    async with inhabited.open() as town:
+        yield Studio(town, inhabited)
+
+
+class Stuck(InlineDatabase):
+    """One kind of transaction never comes back, as in a process that is killed in it."""
+
+    stuck_on: Callable[..., Any] | None = None
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if body is self.stuck_on:
+            await asyncio.Event().wait()
+        return await super().transact(body, *args, **kwargs)
+
+
+def rows(database: InlineDatabase) -> list[tuple[Any, ...]]:
+    """Every interaction, and whether its token is still there."""
+    sql = "SELECT id, token IS NOT NULL FROM interactions ORDER BY id"
+    return [tuple(row) for row in database.view(lambda c: c.exec_driver_sql(sql).all())]
+
+
+async def test_a_repeated_interaction_ends_silently(studio: Studio) -> None:
+    """I-33, F-80: a second session may be sent the same one; it makes no second job or word."""
+    coming = asyncio.ensure_future(studio.town.bot.wait_for("interaction"))
+    await studio.order()
+    requests = len(await studio.town.requests())
+    repeated = await coming
+    assert not await studio.town.bot.welcome(repeated)
+    assert len(await studio.town.requests()) == requests
+    assert len(studio.foreman.jobs_of(repeated.user.id)) == 1
+
+
+async def test_every_kind_of_question_is_written_down_and_its_token_goes_with_its_end(
+    studio: Studio,
+) -> None:
+    """S-2, C-45: a command, a press, a form and a mention; a suggestion is no question."""
+    await studio.complete("mira", "imagine", "aspect_ratio", aspect_ratio="")
+    assert rows(studio.inhabited.database) == []
+    job = await studio.order()
+    studio.town.model.says("Hello.")
+    await studio.town.say("mira", "{bot} hello")
+    await studio.town.until(lambda found: any("Hello." in words(one) for one in found))
+    await studio.town.card("mira", "credits balance")
+    await settle()
+    found = rows(studio.inhabited.database)
+    assert len(found) == 3
+    assert not any(has_token for _id, has_token in found)
+    assert job.reference == f"i:{found[0][0]}"
+
+
+async def test_an_order_cut_off_before_its_acceptance_is_told() -> None:
+    """F-3: the deferred answer says that it was interrupted and that nothing was charged."""
+    database = Stuck()
+    database.stuck_on = accept_job
+    inhabited = Inhabited(database=database)
+    async with inhabited.open() as town:
+        interaction_id = await town.use("mira", "imagine", prompt="a fox")
+        await town.settled(interaction_id)
+        assert [has_token for _id, has_token in rows(database)] == [True]
+
+        # Another process on the same books.
+        reception = Reception(database, SystemClock())
+        left = await reception.interrupted()
+        assert [str(one.id) for one in left] == [interaction_id]
+        await reception.tell_interrupted(town.bot, left)
+        (told,) = await town.until(lambda found: bool(found) and "Restarting" in words(found[0]))
+        assert "not charged" in words(told)
+        assert await reception.interrupted() == ()
+        assert [has_token for _id, has_token in rows(database)] == [False]
+
+
+async def test_what_was_never_acknowledged_cannot_be_told(town: Town) -> None:
+    """F-2: Discord has said that the application did not respond; nothing breaks on it."""
+    reception = town.bot.reception
+    with capture_logs() as lines:
+        await reception.tell_interrupted(town.bot, [OpenInteraction(id=1, token="gone" * 10)])
+    assert "interrupted_not_told" in [line["event"] for line in lines]
+
+
+async def test_a_locked_database_is_told_within_half_a_second(town: Town, tmp_path: Path) -> None:
+    """F-110: also behind a background write that waits its five seconds for the same lock."""
+    path = tmp_path / "atelier.db"
+    database = await Database.open(f"sqlite+aiosqlite:///{path}")
+    town.bot.reception = Reception(database, SystemClock())
+    with sqlite3.connect(path, isolation_level=None) as outside:
+        outside.execute("BEGIN IMMEDIATE")
+        mover = asyncio.create_task(
+            database.transact(preferences.put, key="x", value="1", now_us=0)
+        )
+        await asyncio.sleep(0)
+        began_s = time.monotonic()
+        told = await town.card("mira", "credits balance")
+        assert time.monotonic() - began_s < RECEIVE_TIMEOUT_S + 1.0
+        assert "My memory is busy" in words(told)
+        assert "not charged" in words(told)
+        await town.say("tom", "{bot} hello")
+        await town.until(
+            lambda all_: len(all_) == 1 and "My memory is busy" in words(all_[0]), user="tom"
+        )
+        outside.execute("ROLLBACK")
+    outside.close()
+    await mover
+    # What was written late has no token left: nobody waits for its answer.
+    await town.bot.reception.close()
+    assert await _open(database) == (2, 0)
+    await database.close()
+
+
+async def _open(database: Database) -> tuple[int, int]:
+    sql = "SELECT count(*), count(token) FROM interactions"
+    row = await database.read(lambda c: c.exec_driver_sql(sql).one())
+    return int(row[0]), int(row[1])
+
+
+async def test_an_ending_that_cannot_be_written_is_left_to_time(town: Town) -> None:
+    """C-45: the token ends by itself; after the close nothing more is written."""
+    fresh = Inhabited()
+    await fresh.database.close()
+
+    class Broken(InlineDatabase):
+        async def transact(
+            self,
+            body: Callable[Concatenate[Connection, P], T],
+            /,
+            *args: P.args,
+            **kwargs: P.kwargs,
+        ) -> T:
+            if body.__name__ == "end":
+                raise StoreUnavailable(cause="disk full")
+            return await super().transact(body, *args, **kwargs)
+
+    database = Broken()
+    town.bot.reception = Reception(database, SystemClock())
+    with capture_logs() as lines:
+        await town.card("mira", "credits balance")
+        await town.bot.reception.close()
+    assert "interaction_not_ended" in [line["event"] for line in lines]
+    await town.card("tom", "credits balance")
+    assert len(rows(database)) == 2
+    await database.close()

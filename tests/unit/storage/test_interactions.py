@@ -1,0 +1,96 @@
+"""What Discord asked: taken once, answered or told, and forgotten in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage import interactions, jobs, turns
+from storage.errors import Duplicate
+from storage.interactions import OpenInteraction
+from storage.types import NewTurn
+from tests.unit.storage.bank import MIRA, NONE
+from tests.unit.storage.workshop import MINUTE_US, Workshop, new_job
+
+TOKEN = "t" * 20
+ONE = OpenInteraction(id=1, token=TOKEN)
+
+
+def receive(workshop: Workshop, interaction_id: int = 1, *, token: str | None = TOKEN) -> None:
+    expires_us = workshop.now_us + 15 * MINUTE_US
+    workshop.act(
+        interactions.receive, interaction_id=interaction_id, token=token, expires_us=expires_us
+    )
+
+
+def unanswered(workshop: Workshop) -> tuple[OpenInteraction, ...]:
+    return workshop.database.view(interactions.unanswered, now_us=workshop.now_us)
+
+
+def test_an_interaction_is_taken_once(workshop: Workshop) -> None:
+    """I-33: the primary key says so; the first one stands."""
+    receive(workshop)
+    with pytest.raises(Duplicate):
+        receive(workshop, token="another")
+    assert unanswered(workshop) == (ONE,)
+
+
+def test_before_it_is_taken_nothing_is_owed(workshop: Workshop) -> None:
+    """F-1: a crash before the row leaves nothing to tell; a message has no token to tell by."""
+    assert unanswered(workshop) == ()
+    receive(workshop, token=None)
+    assert unanswered(workshop) == ()
+
+
+def test_what_was_taken_and_came_to_nothing_is_found_while_its_token_lives(
+    workshop: Workshop,
+) -> None:
+    """F-2, F-3: until it is told, or fifteen minutes are over."""
+    receive(workshop, 1)
+    receive(workshop, 2)
+    assert [one.id for one in unanswered(workshop)] == [1, 2]
+    workshop.database.run(interactions.end, interaction_id=2)
+    assert unanswered(workshop) == (ONE,)
+    workshop.now_us += 15 * MINUTE_US
+    assert unanswered(workshop) == ()
+
+
+def test_an_accepted_job_shows_itself(workshop: Workshop) -> None:
+    """F-4: its card comes after the restart; it is not called interrupted."""
+    receive(workshop)
+    job = new_job("i:1", price_ucr=0, cost_ucr=0)
+    workshop.database.run(jobs.enqueue, job=job, allowance=NONE, now_us=workshop.now_us)
+    assert unanswered(workshop) == ()
+
+
+def test_a_turn_is_told_where_its_message_stands(workshop: Workshop) -> None:
+    """F-19: one without a message has only the interaction's token."""
+    receive(workshop)
+    turn = NewTurn(
+        reference="i:1",
+        channel_id=9,
+        guild_id=None,
+        author_id=MIRA,
+        author_name="Mira",
+        model="gpt-5-4",
+        question="Hello?",
+        attachments=(),
+        cost_estimate_ucr=0,
+    )
+    workshop.act(turns.begin, turn=turn)
+    assert unanswered(workshop) == (ONE,)
+    workshop.database.run(turns.show_at, reference="i:1", message_id=7)
+    assert unanswered(workshop) == ()
+
+
+def test_tokens_and_keys_are_forgotten_in_time(workshop: Workshop) -> None:
+    """C-45: the token after a quarter of an hour, the key when Discord cannot repeat it."""
+    receive(workshop)
+    began_us = workshop.now_us
+    workshop.now_us += 15 * MINUTE_US
+    workshop.act(interactions.purge, before_us=began_us)
+    rows = workshop.database.view(
+        lambda c: c.exec_driver_sql("SELECT id, token FROM interactions").all()
+    )
+    assert [tuple(row) for row in rows] == [(1, None)]
+    workshop.act(interactions.purge, before_us=began_us + 1)
+    receive(workshop)
