@@ -16,6 +16,7 @@ AtelierError
 │   ├── TimeZoneUnknown
 │   ├── PictureMissing
 │   ├── PictureGone
+│   ├── TaskUnreadable
 │   ├── MemberNotHere
 │   └── MemberIsBot
 ├── Refused
@@ -221,6 +222,10 @@ class PictureMissing(InvalidInput):
 
 class PictureGone(InvalidInput):
     """Discord's address of a reference picture has ended, so the provider could not fetch it."""
+
+
+class TaskUnreadable(InvalidInput):
+    """What staff named cannot be the name of a task (F-43)."""
 
 
 class MemberNotHere(InvalidInput):

@@ -11,11 +11,14 @@ from bot.discordio.choosing import job_choices
 from bot.discordio.client import AtelierBot
 from bot.discordio.job_cards import short_prompt
 from bot.discordio.job_desk import JobDesk
-from bot.discordio.people import is_staff
-from bot.limits import JOBS_LISTED_MAX
+from bot.discordio.markdown import clean
+from bot.discordio.people import is_staff, require_staff
+from bot.limits import JOBS_LISTED_MAX, TASK_ID_CHARS_MAX
 from bot.text import commands as texts
 from bot.text import jobs as words
 from bot.text.messages import Tone
+
+TaskId = app_commands.Range[str, 1, TASK_ID_CHARS_MAX]
 
 _described = app_commands.describe(job=texts.JOBS_JOB)
 
@@ -57,6 +60,22 @@ class Jobs(commands.GroupCog, name="jobs", description=texts.JOBS):
             guild_id=interaction.guild_id,
         )
         text = words.cancelled_card(cancelled)
+        await interaction.response.send_message(
+            view=text_card(text, tone=Tone.GOOD), ephemeral=True
+        )
+
+    @app_commands.command(name="bind", description=texts.JOBS_BIND)
+    @app_commands.describe(job=texts.JOBS_JOB, task=texts.JOBS_TASK)
+    async def bind(self, interaction: discord.Interaction, job: str, task: TaskId) -> None:
+        """Name the task of a job whose create's answer got lost (reliability.md 5, point 4d)."""
+        named = await self._desk.jobs.bind(
+            job.strip(),
+            task.strip(),
+            actor_id=interaction.user.id,
+            guild_id=require_staff(interaction),
+            reference=f"i:{interaction.id}",
+        )
+        text = words.bind_card(named, clean(task.strip()))
         await interaction.response.send_message(
             view=text_card(text, tone=Tone.GOOD), ephemeral=True
         )

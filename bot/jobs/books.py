@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bot.jobs.ports import Delivered
 from bot.jobs.schedule import to_us
-from bot.limits import POLL_INTERVAL_S_MIN
+from bot.limits import CALLBACK_BODIES_MAX, CALLBACKS_KEPT_S, POLL_INTERVAL_S_MIN
 from storage import inbox, jobs, outbox
 from storage.database import Connection
 from storage.errors import Duplicate
+from storage.inbox import Arrival, Verdict
+from storage.job_acts import JobActKind, record_act
 from storage.types import Allowance, Artifact, Callback, Job, JobStatus, NewJob
 
 
@@ -127,6 +131,52 @@ def adopt_task(
     bound = jobs.bind(connection, job_id=job_id, task_id=task_id, now_us=now_us, due_us=due_us)
     assert bound is not None or job is None or job.status is not JobStatus.QUEUED
     return bound
+
+
+def cancel_job(connection: Connection, *, job: Job, actor_id: int, now_us: int) -> Job | None:
+    """End a job for whoever may; of staff's doing a line is kept (C-33)."""
+    cancelled = jobs.cancel(connection, job_id=job.id, now_us=now_us)
+    if cancelled is not None and actor_id != job.user_id:
+        record_act(
+            connection, job_id=job.id, act=JobActKind.REFUND, actor_id=actor_id, now_us=now_us
+        )
+    return cancelled
+
+
+def name_task(
+    connection: Connection,
+    *,
+    job: Job,
+    task_id: str,
+    actor_id: int,
+    reference: str,
+    now_us: int,
+) -> Verdict:
+    """Keep the task that staff name as if it had called back, and who named it (C-33)."""
+    body = json.dumps({"id": task_id, "named_in": reference})
+    arrival = Arrival(
+        job_id=job.id,
+        attempt=max(job.attempt, 1),
+        digest=hashlib.sha256(body.encode()).hexdigest(),
+        body=body,
+    )
+    (verdict,) = inbox.record_callbacks(
+        connection,
+        arrivals=(arrival,),
+        bodies_max=CALLBACK_BODIES_MAX,
+        over_before_us=now_us - to_us(CALLBACKS_KEPT_S),
+        now_us=now_us,
+    )
+    if verdict is Verdict.NEW:
+        record_act(
+            connection,
+            job_id=job.id,
+            act=JobActKind.BIND,
+            actor_id=actor_id,
+            detail=task_id,
+            now_us=now_us,
+        )
+    return verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

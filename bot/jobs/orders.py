@@ -10,13 +10,14 @@ from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.media import (
     SIZE,
     MediaModel,
+    MediaProtocol,
     OptionValue,
     PromptRule,
     fitting_model,
 )
 from bot.catalogue.media_checks import check_media_request
 from bot.catalogue.pricing import charge_ucr, media_cost_ucr
-from bot.errors import ModelOff, ModelUnknown, PromptEmpty, PromptTooLong
+from bot.errors import ModelOff, ModelUnknown, PictureGone, PromptEmpty, PromptTooLong
 from bot.jobs.ports import Order
 from storage.types import JobKind, NewJob
 
@@ -75,7 +76,8 @@ class Plan:
 def plan(order: Order, catalogue: Catalogue, available: Available) -> Plan:
     """Judge an order and price it.
 
-    Raises `ModelUnknown`, `ModelOff`, `PromptEmpty`, `PromptTooLong`, `RequestInvalid`.
+    Raises `ModelUnknown`, `ModelOff`, `PictureGone`, `PromptEmpty`, `PromptTooLong`,
+    `RequestInvalid`.
     """
     model = resolve_model(order, catalogue, available)
     # Half a surrogate pair, which Discord lets through, can be neither stored nor sent.
@@ -105,8 +107,21 @@ def resolve_model(order: Order, catalogue: Catalogue, available: Available) -> M
     """Return the model that was named, or the default; its twin where that takes the pictures.
 
     Without a name, a default that is off or cannot take the pictures gives way to the first
-    model that can. Raises `ModelUnknown`, `ModelOff`.
+    model that can. Raises `ModelUnknown`, `ModelOff`, and `PictureGone` where the model would need
+    bytes of pictures that are only links.
     """
+    model = _chosen(order, catalogue, available)
+    if not _reaches(model, order):
+        raise PictureGone
+    return model
+
+
+def _reaches(model: MediaModel, order: Order) -> bool:
+    """Whether the provider fetches the pictures itself, or we may: from Discord only (C-15)."""
+    return not order.images_are_links or model.protocol is MediaProtocol.TASKS
+
+
+def _chosen(order: Order, catalogue: Catalogue, available: Available) -> MediaModel:
     models = models_of(order.kind, catalogue)
     usable = tuple(name for name, model in models.items() if available(model))
     images = len(order.image_urls)
@@ -127,7 +142,8 @@ def resolve_model(order: Order, catalogue: Catalogue, available: Available) -> M
         raise ModelUnknown(model=default_id or "", known=usable, kind=order.kind)
     candidates = (fitting_model(models, default, images), *models.values())
     for model in candidates:
-        if available(model) and model.images_min <= images <= model.images_max:
+        fits = model.images_min <= images <= model.images_max
+        if available(model) and fits and _reaches(model, order):
             return model
     if not available(default):
         raise ModelOff(model=default.id)

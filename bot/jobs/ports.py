@@ -37,7 +37,8 @@ class Order:
     """What a member asks for, before it is judged.
 
     `reference` makes it happen once (`i:<interaction id>`). `image_urls` are signed CDN addresses
-    of Discord. `age_restricted` is the channel's own flag (C-19): only there may the safety check
+    of Discord, or with `images_are_links` addresses at a provider, which we do not fetch ourselves
+    (C-15). `age_restricted` is the channel's own flag (C-19): only there may the safety check
     be off, and no member can ask for that.
     """
 
@@ -49,6 +50,7 @@ class Order:
     prompt: str
     model_id: str | None = None
     image_urls: tuple[str, ...] = ()
+    images_are_links: bool = False
     options: Mapping[str, OptionValue | None] = field(default_factory=dict)
     spoiler: bool = False
     age_restricted: bool = False

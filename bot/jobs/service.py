@@ -14,14 +14,22 @@ import structlog
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.media import MediaModel
 from bot.clock import Clock
-from bot.errors import JobNotCancellable, JobNotFound, NotOwner, Restarting, TooManyJobs
-from bot.jobs.books import accept_job
+from bot.errors import (
+    JobNotCancellable,
+    JobNotFound,
+    NotOwner,
+    Restarting,
+    TaskUnreadable,
+    TooManyJobs,
+)
+from bot.jobs.books import accept_job, cancel_job, name_task
 from bot.jobs.cards import Cards
 from bot.jobs.orders import Plan, models_of, plan
 from bot.jobs.ports import Card, Order, Quote
 from bot.jobs.variations import Changes, Former, Press, Variation, vary
 from bot.limits import CONFIRM_ABOVE_CREDITS, JOBS_PER_USER_MAX, JOBS_SHOWN_MAX
 from bot.providers.breaker import Breakers
+from bot.providers.classify import is_task_id
 from storage import jobs, ledger
 from storage.database import Store
 from storage.types import UCR_PER_CREDIT, Allowance, Job, JobKind
@@ -125,13 +133,38 @@ class JobService:
         if not _may(job, user_id=user_id, staff=staff, guild_id=guild_id):
             raise NotOwner
         cancelled = await self._database.transact(
-            jobs.cancel, job_id=job.id, now_us=self._clock.now_us()
+            cancel_job, job=job, actor_id=user_id, now_us=self._clock.now_us()
         )
         if cancelled is None:
             raise JobNotCancellable(job=await self._get(short_id))
         _log.info("job_cancelled", job=job.short_id, former=job.status)
         self._wake()
         return cancelled
+
+    async def bind(
+        self, short_id: str, task_id: str, *, actor_id: int, guild_id: int, reference: str
+    ) -> Job:
+        """Name a task for a job of staff's own server (section 5, evidence d).
+
+        It is a hint like a callback's: the engine reads the task itself, and only what it confirms
+        counts. `reference` makes it happen once. Raises `JobNotFound`, `TaskUnreadable`.
+        """
+        job = await self._get(short_id)
+        if job.guild_id != guild_id:
+            raise JobNotFound
+        if not is_task_id(task_id):
+            raise TaskUnreadable
+        await self._database.transact(
+            name_task,
+            job=job,
+            task_id=task_id,
+            actor_id=actor_id,
+            reference=reference,
+            now_us=self._clock.now_us(),
+        )
+        _log.warning("task_named", job=job.short_id, actor=actor_id, status=job.status)
+        self._wake()
+        return job
 
     async def show(self, short_id: str, *, user_id: int, staff: bool, guild_id: int | None) -> Card:
         """Return a job's card. Raises `JobNotFound`, also for a job of somebody else."""

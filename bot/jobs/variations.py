@@ -139,7 +139,11 @@ def _large(
         present = _ratio(changes.size) or _ratio_of(options.get(ASPECT_RATIO))
         options[ASPECT_RATIO] = _nearest(tuple(str(ratio) for ratio in ratios), present)
     return _with(
-        base, model_id=model.id, image_urls=_result(former, changes, now_us), options=options
+        base,
+        model_id=model.id,
+        image_urls=_result(former, changes, now_us),
+        images_are_links=not changes.image_urls,
+        options=options,
     )
 
 
@@ -152,6 +156,7 @@ def _animate(former: Former, changes: Changes, base: Order, now_us: int) -> Orde
         base,
         kind=JobKind.VIDEO,
         image_urls=_result(former, changes, now_us),
+        images_are_links=not changes.image_urls,
         options=dict(changes.options or {}),
     )
 
@@ -160,6 +165,7 @@ def _with(
     base: Order,
     *,
     image_urls: tuple[str, ...],
+    images_are_links: bool = False,
     options: Mapping[str, OptionValue | None],
     kind: JobKind | None = None,
     model_id: str | None = None,
@@ -173,6 +179,7 @@ def _with(
         prompt=base.prompt,
         model_id=model_id,
         image_urls=image_urls,
+        images_are_links=images_are_links,
         options=options,
         spoiler=base.spoiler,
         age_restricted=base.age_restricted,

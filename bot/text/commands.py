@@ -30,6 +30,8 @@ JOBS = "Your pictures and videos"
 JOBS_LIST = "What you asked for, and where it stands"
 JOBS_SHOW = "Show a job here once more, with its result"
 JOBS_CANCEL = "Stop a job that has not begun"
+JOBS_BIND = "Staff: tell which task of the provider is a job whose answer got lost"
+JOBS_TASK = "The task's id at the provider"
 JOBS_JOB = "Which one"
 
 CREDITS = "Your credits"

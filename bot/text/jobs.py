@@ -38,7 +38,7 @@ class JobAction(StrEnum):
 
 BUTTON_LABELS: Mapping[JobAction, str] = {
     JobAction.CANCEL: "Cancel",
-    JobAction.REFUND: "Give my credits back",
+    JobAction.REFUND: "Give my credits back now",
     JobAction.RETRY: "Try again",
     JobAction.AGAIN: "Again",
     JobAction.EDIT: "Edit prompt",
@@ -284,6 +284,18 @@ def cancelled_card(job: Job) -> CardText:
             *filter(None, (_may_come_late(job),)),
         ],
         closing=payment_text(NOT_CHARGED),
+    )
+
+
+def bind_card(job: Job, task_id: str) -> CardText:
+    """`/jobs bind`: what was named is only a hint, as whatever calls back brings one."""
+    return CardText(
+        heading="I will look",
+        lines=[
+            f"The provider is asked about `{task_id}` in a moment.",
+            f"If it belongs to job `{job.short_id}`, its result comes; if not, nothing changes.",
+        ],
+        closing="",
     )
 
 

@@ -170,6 +170,9 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         "The picture that this begins with is no longer given out.",
         "Use the command again and attach the picture.",
     ),
+    errors.TaskUnreadable: lambda _: _you(
+        "No task's name", "A task cannot be called so.", "Copy its id from the provider's page."
+    ),
     errors.MemberNotHere: lambda _: _you(
         "Not a member", "That user is not in this server.", "Choose someone who is."
     ),

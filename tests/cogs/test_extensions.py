@@ -35,6 +35,7 @@ COMMANDS = {
     "jobs list": [],
     "jobs show": ["job"],
     "jobs cancel": ["job"],
+    "jobs bind": ["job", "task"],
     "credits balance": [],
     "credits history": [],
     "credits prices": [],

@@ -206,11 +206,11 @@ async def test_a_lost_answer_offers_the_credits_or_another_try(studio: Studio) -
     await studio.delivery.show(await studio.foreman.card(job))
     card = await studio.card(job)
     assert "I will not send your request again on my own." in words(card)
-    assert labels(card) == ["Give my credits back", "Try again"]
+    assert labels(card) == ["Give my credits back now", "Try again"]
 
     again = await studio.press("mira", card, "Try again")
     await studio.answered(again)
-    await studio.answered(await studio.press("mira", card, "Give my credits back"))
+    await studio.answered(await studio.press("mira", card, "Give my credits back now"))
 
     await studio.town.until(lambda found: "Cancelled." in words(found[0]))
 

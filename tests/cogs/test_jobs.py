@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from sandbox.discord.seed import GENERAL_ID, GUILD_ID
+from storage import inbox
 from storage.types import Job, Outcome, Sink
 from tests.cogs.mishaps import MEBIBYTE, problems, refused, remove
 from tests.cogs.studio import Studio, gallery, labels, opened
@@ -183,6 +184,21 @@ async def test_staff_may_cancel_a_members_job_in_their_server(studio: Studio) ->
     await told(studio, "jobs cancel", "sam", job=job.short_id)
 
     assert studio.foreman.fresh(job).outcome is Outcome.CANCELLED
+
+
+async def test_staff_name_the_task_of_a_lost_answer(studio: Studio) -> None:
+    """Section 5, evidence (d): kept as a hint that the engine looks at; for staff alone (C-17)."""
+    job = await studio.order()
+
+    refused_ = words(await told(studio, "jobs bind", "tom", job=job.short_id, task="task-1"))
+    shown = words(await told(studio, "jobs bind", "sam", job=job.short_id, task=" task-1 "))
+    odd = words(await told(studio, "jobs bind", "sam", job=job.short_id, task="no task"))
+
+    assert "Manage Server" in refused_
+    assert "The provider is asked about `task-1` in a moment." in shown
+    assert "A task cannot be called so." in odd
+    (kept,) = studio.foreman.database.view(inbox.callbacks_of, job_id=job.id)
+    assert '"task-1"' in kept.body
 
 
 async def test_jobs_complete_by_prompt_state_and_number(studio: Studio) -> None:

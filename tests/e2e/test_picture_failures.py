@@ -113,10 +113,10 @@ async def test_who_will_not_wait_gets_the_credits_back_at_once(studio: Studio) -
     await world.provider_fault("create_reset", after_effect=False)
     interaction_id = await studio.order("imagine", prompt="impatience")
     card = await studio.shows(
-        interaction_id, lambda c: "Give my credits back" in labels(c), "the question"
+        interaction_id, lambda c: "Give my credits back now" in labels(c), "the question"
     )
     assert "held until" in visible_text(card)
-    await studio.press(card, "Give my credits back")
+    await studio.press(card, "Give my credits back now")
     over = await studio.ended(interaction_id)
     assert "not charged" in visible_text(over)
     assert await world.balance("tom") == before

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bot.catalogue.media import MediaProtocol
 from bot.clock import SystemClock
 from bot.errors import (
     JobNotCancellable,
@@ -16,6 +17,7 @@ from bot.errors import (
     ModelOff,
     ModelUnknown,
     NotOwner,
+    PictureGone,
     PromptEmpty,
     PromptTooLong,
     RequestInvalid,
@@ -426,6 +428,37 @@ async def test_animate_makes_a_film_of_the_result(world: World) -> None:
     assert (film.kind, film.model) == (JobKind.VIDEO, "grok-imagine-image-to-video")
     assert film.request["image_urls"] == [url]
     assert film.request["options"]["seconds"] == 8
+
+
+@virtually
+async def test_a_result_that_is_only_a_link_goes_to_who_fetches_it(world: World) -> None:
+    """C-15: we fetch members' pictures from Discord only, so a model that wants bytes is not asked.
+
+    Refused before anything is held where no other model is there, or that one was named.
+    """
+    job = await a_picture(world)
+    films = world.catalogue.video_models
+    bytes_only = replace(films["grok-imagine-image-to-video"], id="b", twin=None)
+    bytes_only = replace(bytes_only, protocol=MediaProtocol.OPENAI_VIDEO)
+    world.catalogue = replace(
+        world.catalogue, video_models={"b": bytes_only, **films}, default_video_model="b"
+    )
+    world.build()
+    link = await world.service.again(job.short_id, press(), variation=Variation.ANIMATE)
+    assert link.images_are_links
+    assert (await world.service.quote(link)).model_id != "b"
+    url = "https://cdn.discordapp.com/attachments/1/2/fox.png?ex=1"
+    picture = await world.service.again(
+        job.short_id, press(), variation=Variation.ANIMATE, changes=Changes(image_urls=(url,))
+    )
+    assert (await world.service.quote(picture)).model_id == "b"
+    with pytest.raises(PictureGone):
+        await world.service.request(replace(link, model_id="b"))
+    world.catalogue = replace(world.catalogue, video_models={"b": bytes_only})
+    world.build()
+    with pytest.raises(PictureGone):
+        await world.service.request(link)
+    assert (await world.balance()).held_ucr == 0
 
 
 @pytest.mark.parametrize("variation", [Variation.LARGE, Variation.ANIMATE])
