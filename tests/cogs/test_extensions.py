@@ -39,9 +39,11 @@ COMMANDS = {
     "credits balance": [],
     "credits history": [],
     "credits prices": [],
+    "credits gift": ["member", "amount"],
     "quota grant": ["member", "amount", "reason"],
     "quota take": ["member", "amount", "reason"],
     "quota set": ["member", "amount", "reason"],
+    "quota budget": ["day?", "month?", "time_zone?"],
     "help": [],
 }
 
