@@ -42,12 +42,17 @@ class DiscordMessages:
         self._clock = clock
 
     def is_reachable(self, job: Job) -> bool:
-        """Whether the client can be used: logged in, and with the job's server in its memory."""
+        """Whether the client can be used: logged in, and with the job's server in its memory.
+
+        A server that has an outage is waited for; one that we were removed from is not (F-95).
+        """
         client = self._client
         if client.is_closed() or client.application_id is None or client.user is None:
             return False
-        in_reach = job.guild_id is None or client.get_guild(job.guild_id) is not None
-        return in_reach or client.is_ready()
+        if job.guild_id is None:
+            return True
+        guild = client.get_guild(job.guild_id)
+        return client.is_ready() if guild is None else not guild.unavailable
 
     def digest(self, showing: Showing) -> str:
         """Of the words and buttons; files are no part of progress."""

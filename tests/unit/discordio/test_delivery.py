@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, update
 
 from bot.jobs.ports import DeliveryPostponed
-from sandbox.discord.seed import BOT_ID, GENERAL_ID, MIRA_ID
+from sandbox.discord.seed import BOT_ID, GENERAL_ID, GUILD_ID, MIRA_ID
 from storage.schema import outbox
 from storage.types import Job, Sink
 from tests.cogs.mishaps import (
@@ -275,6 +275,42 @@ async def test_an_empty_history_is_believed_where_it_may_be_read(studio: Studio)
     (shown,) = await studio.town.from_bot()
     assert delivered.message_id == int(shown["id"])
     assert "sent again" not in words(shown)
+
+
+async def test_who_has_left_the_server_is_not_pinged(studio: Studio) -> None:
+    """F-94: the result stands in the channel as for anybody."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    del studio.town.sandbox.world.members[MIRA_ID]
+
+    delivered = await studio.foreman.deliver(studio.delivery, studio.foreman.succeed(job))
+
+    (shown,) = await studio.town.from_bot(user="tom")
+    assert delivered.sink is Sink.MESSAGE
+    assert gallery(shown)
+    assert shown["notified"] == []
+
+
+async def test_a_server_with_an_outage_is_waited_for(studio: Studio) -> None:
+    """F-95: GUILD_DELETE with `unavailable` is no removal."""
+    job = studio.foreman.succeed(await studio.order())
+    state = studio.town.bot._connection
+    state.parse_guild_delete({"id": str(GUILD_ID), "unavailable": True})
+
+    with pytest.raises(DeliveryPostponed):
+        await studio.foreman.deliver(studio.delivery, job)
+
+
+async def test_a_server_that_removed_the_bot_gets_the_result_by_dm(studio: Studio) -> None:
+    """F-95: the channel says no, the member has it all the same."""
+    job = studio.foreman.succeed(await studio.order())
+    await studio.town.bot.wait_until_ready()
+    studio.town.bot._connection.parse_guild_delete({"id": str(GUILD_ID)})
+    await close_channel(studio)
+
+    facts = replace(await studio.foreman.card(job), job=without_token(job))
+
+    assert (await studio.delivery.deliver(facts)).sink is Sink.DM
 
 
 # --- The fourth and the last: a DM, the list -----------------------------------------------------
