@@ -20,6 +20,7 @@ from discord.utils import MISSING
 from yarl import URL
 
 from bot.limits import GLOBAL_LIMIT_REST_S
+from bot.results.guard import DISCORD_HOSTS, Forbidden, Guard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,17 @@ def use_api(api_url: str) -> None:
     Route.BASE = str(url)
     if _is_loopback(url.host):
         Asset.BASE = str(url.origin() / "cdn")
+
+
+def is_on_cdn(url: str) -> bool:
+    """Whether Discord itself serves this address: all else is a stranger's (C-15, F-147)."""
+    base = URL(Asset.BASE)
+    simulated = (base.host,) if base.host is not None and _is_loopback(base.host) else ()
+    try:
+        Guard(allowed_private_hosts=simulated, only_hosts=DISCORD_HOSTS).check_url(url)
+    except Forbidden:
+        return False
+    return True
 
 
 async def use_gateway(http: HTTPClient) -> Gateway:

@@ -48,7 +48,8 @@ class Beside:
 
     `files` are the names of the attachments that go along, `notes` lines about those that do not.
     `ping` mentions the owner; `moved_from` is the channel where the card could not stand;
-    `is_marked` says that the message may be there twice.
+    `is_marked` says that the message may be there twice. `is_private`: only the job's owner sees
+    it, who is told what is left, too.
     """
 
     files: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ class Beside:
     ping: bool = False
     moved_from: int | None = None
     is_marked: bool = False
+    is_private: bool = False
 
 
 NOTHING_BESIDE = Beside()
@@ -79,7 +81,7 @@ class JobCards:
                 place=card.place,
                 expected_us=card.expected_us,
                 error=card.error,
-                available_ucr=card.available_ucr,
+                available_ucr=card.available_ucr if beside.is_private else None,
                 has_result=bool(card.artifacts),
                 demo=self._demo,
             )

@@ -193,7 +193,11 @@ class JobDesk:
         parcel = packed(card, limit_bytes=limit_bytes, now_us=self._clock.now_us())
         notes = [note for note in parcel.notes if note != FILE_GONE or not _place_of(card)]
         place = "" if parcel.files else _place_of(card)
-        beside = Beside(files=parcel.names, notes=(*notes, *([place] if place else [])))
+        beside = Beside(
+            files=parcel.names,
+            notes=(*notes, *([place] if place else [])),
+            is_private=card.job.user_id == interaction.user.id,
+        )
         view = self._cards.view(card, beside)
         await interaction.edit_original_response(view=view, attachments=parcel.files)
 

@@ -12,6 +12,7 @@ import discord
 
 from bot.catalogue.media import OptionValue
 from bot.clock import Clock
+from bot.discordio import endpoints
 from bot.discordio.people import is_age_restricted, is_staff
 from bot.errors import AttachmentTooLarge, AttachmentUnsupported, PictureGone, PictureMissing
 from bot.jobs.ports import Order
@@ -103,12 +104,16 @@ def attached(files: Iterable[discord.Attachment | None], *, kind: JobKind) -> li
 
 
 def picture_in(message: discord.Message) -> Picture:
-    """The first picture of a message, attached or on a card. Raises `PictureMissing`."""
+    """The first picture of a message, attached or on a card. Raises `PictureMissing`.
+
+    A card of another bot may show a stranger's address, and the provider would go there (C-15).
+    """
     for file in message.attachments:
-        if _is_picture(file.content_type, file.filename):
+        if _is_picture(file.content_type, file.filename) and endpoints.is_on_cdn(file.url):
             return _picture(file)
     for media in _media(message.components):
-        if _is_picture(media.content_type, media.url.partition("?")[0]):
+        named = media.url.partition("?")[0]
+        if _is_picture(media.content_type, named) and endpoints.is_on_cdn(media.url):
             return _picture(media)
     raise PictureMissing
 

@@ -165,6 +165,7 @@ def _beside(showing: Showing, parcel: Parcel | None = None) -> Beside:
         ping=showing.ping,
         moved_from=showing.moved_from,
         is_marked=showing.is_marked,
+        is_private=showing.moved_from is not None,
     )
 
 

@@ -77,7 +77,7 @@ class Card:
     `place` counts the jobs before this one plus one while it waits. `expected_us` is when its end
     may be expected, from the median of former jobs. `error` says why it failed. `result_paths`
     are the files of a success, in the order of `artifacts`; a file that is gone is None.
-    `available_ucr` is the member's balance after the end.
+    `available_ucr` is the member's balance after the end; only the member is shown it.
     """
 
     job: Job
@@ -174,7 +174,8 @@ class Showing:
     """What one message shall show: a card and, once there is an outcome, its files or links.
 
     `takes_files` is off where Discord refused the files. `ping` mentions the owner; on a create
-    it notifies. `moved_from` is the channel where the card could not stand. `is_marked` says that
+    it notifies. `moved_from` is the channel where the card could not stand, for the owner's direct
+    messages. `is_marked` says that
     it may be there twice, because nobody could look after a restart (S-7).
     """
 

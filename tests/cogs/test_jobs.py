@@ -77,6 +77,17 @@ async def test_show_brings_a_result_that_could_not_be_posted(studio: Studio) -> 
     assert len(shown["attachments"]) == 1
 
 
+async def test_only_the_owner_is_told_what_is_left(studio: Studio) -> None:
+    """A balance is nobody else's business, not even for staff who look into a job."""
+    job = studio.foreman.succeed(await studio.order())
+
+    own = words(await told(studio, "jobs show", job=job.short_id))
+    by_staff = words(await told(studio, "jobs show", "olive", job=job.short_id))
+
+    assert f"left · job {job.short_id}" in own
+    assert f"charged 2.4 credits · job {job.short_id}" in by_staff
+
+
 async def test_a_shown_result_can_be_animated_and_put_away(studio: Studio) -> None:
     """The buttons know the job wherever its card stands."""
     job = await waiting(studio)

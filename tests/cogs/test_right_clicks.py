@@ -10,7 +10,7 @@ import pytest
 from sandbox.discord.seed import GENERAL_ID, MIRA_ID, TOM_ID
 from storage.types import Job, JobKind
 from tests.cogs.mishaps import refused
-from tests.cogs.studio import Studio, gallery, opened, picture
+from tests.cogs.studio import GALLERY, Studio, gallery, opened, parts, picture
 from tests.cogs.town import Json, words
 
 
@@ -93,6 +93,20 @@ async def test_a_message_without_a_picture_is_told_so(studio: Studio, name: str)
     message_id = await studio.town.say("tom", "just words")
 
     await studio.menu("mira", name, message_id)
+
+    assert "No picture there" in await refusal(studio)
+
+
+async def test_a_strangers_address_on_a_card_is_not_passed_on(studio: Studio) -> None:
+    """C-15, F-147: another bot may show what it likes; the provider is not sent there."""
+    card = await finished(studio)
+    message = studio.town.sandbox.world.find_message(int(card["id"]))
+    assert message is not None
+    message.attachments = []
+    (gallery_,) = parts({"components": message.components}, GALLERY)
+    gallery_["items"][0]["media"]["url"] = "https://evil.example/a.png"
+
+    await studio.menu("mira", "Animate this image", card["id"])
 
     assert "No picture there" in await refusal(studio)
 

@@ -48,7 +48,7 @@ async def test_the_card_becomes_the_picture(studio: Studio) -> None:
     assert delivered.message_id == int(card["id"])
     assert [item["media"]["content_type"] for item in gallery(shown)] == ["image/png"]
     assert labels(shown) == ["Again", "Edit prompt", "4K", "Animate", "Delete"]
-    assert "charged 2.4 credits · 17.6 left" in words(shown)
+    assert f"charged 2.4 credits · job {job.short_id}" in words(shown)
     assert len(await studio.town.from_bot()) == 1
 
 
@@ -82,7 +82,7 @@ async def test_a_failure_is_a_reason_and_what_it_cost(studio: Studio) -> None:
 
     (shown,) = await studio.town.from_bot()
     assert "The provider could not finish it" in words(shown)
-    assert f"not charged · 20 left · job {job.short_id}" in words(shown)
+    assert f"not charged · job {job.short_id}" in words(shown)
     assert labels(shown) == ["Try again", "Edit prompt", "Delete"]
 
 
@@ -329,6 +329,7 @@ async def test_a_closed_channel_sends_the_result_by_dm(studio: Studio) -> None:
     assert delivered.sink is Sink.DM
     assert gallery(shown)
     assert f"I could not post it in <#{GENERAL_ID}>." in words(shown)
+    assert "17.6 left" in words(shown)
 
 
 async def test_a_channel_that_refused_is_left_alone_for_a_while(studio: Studio) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from storage.errors import StoreCorrupt
 from storage.schema import metadata
 from tests.unit.storage.bank import DAILY, NOON_US, snapshot
 from tests.unit.storage.saboteur import Saboteur
-from tests.unit.storage.workshop import new_job
+from tests.unit.storage.workshop import new_job, picture
 
 STATEMENTS_MAX = 1_000
 FIRST_RELEASE = Path(__file__).with_name("release_0001.sql")
@@ -145,6 +146,22 @@ def test_a_database_of_the_first_release_keeps_all_it_holds(engine: Engine) -> N
         job = jobs.enqueue(connection, job=new_job("i:2"), allowance=DAILY, now_us=NOON_US)
         assert jobs.cancel(connection, job_id=job.id, now_us=NOON_US)
         assert ledger.audit(connection) == ()
+
+
+def test_old_addresses_of_results_get_an_end(engine: Engine) -> None:
+    """0009 → 0010: a day after the job's own; those that have one keep it."""
+    with engine.begin() as connection:
+        migrate.upgrade(connection, to="0009")
+        job = jobs.enqueue(connection, job=new_job("i:2"), allowance=DAILY, now_us=NOON_US)
+        jobs.begin_submit(connection, job_id=job.id, now_us=NOON_US)
+        jobs.bind(connection, job_id=job.id, task_id="t", now_us=NOON_US, due_us=NOON_US)
+        known = replace(picture(1), source_expires_us=5)
+        results = (picture(0), known, replace(picture(2), source_url=None))
+        jobs.succeed(connection, job_id=job.id, artifacts=results, cost_ucr=0, now_us=NOON_US + 7)
+        migrate.upgrade(connection)
+        kept = jobs.artifacts_of(connection, job_id=job.id)
+    day_us = 86_400_000_000
+    assert [one.source_expires_us for one in kept] == [NOON_US + 7 + day_us, 5, None]
 
 
 def test_a_second_migration_that_fails_leaves_the_first_schema(engine: Engine) -> None:
