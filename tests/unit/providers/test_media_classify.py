@@ -87,7 +87,11 @@ ROWS: list[tuple[MediaProtocol, int | None, Any, str]] = [
     (VIDEO, 200, {"id": GATEWAY_ID, "task_id": GATEWAY_ID, "error": None}, GATEWAY_ID),
     (VIDEO, 200, {"task_id": GATEWAY_ID}, GATEWAY_ID),
     (VIDEO, 200, {"video_id": "v1", "status": "submitted"}, "v1"),
+    (VIDEO, 200, {"taskId": GATEWAY_ID}, GATEWAY_ID),
     (VIDEO, 200, {"data": {"task_id": GATEWAY_ID, "status": "queued"}}, GATEWAY_ID),
+    (VIDEO, 200, {"data": {"id": GATEWAY_ID}}, GATEWAY_ID),
+    (VIDEO, 200, {"data": {"video_id": GATEWAY_ID}}, GATEWAY_ID),
+    (VIDEO, 200, {"data": {"taskId": GATEWAY_ID}}, GATEWAY_ID),
     (VIDEO, 200, {**VIDEO_QUEUED, "status": "failed", "error": {"code": "x"}}, "video_123"),
     # --- documented refusals
     (TASKS, 400, MODEL_REQUIRED, "ProviderRejected"),
@@ -108,6 +112,8 @@ ROWS: list[tuple[MediaProtocol, int | None, Any, str]] = [
     (VIDEO, 400, error("model_not_found"), "ModelNotFound"),
     (VIDEO, 404, error("model_not_found"), "ModelNotFound"),
     (VIDEO, 402, INSUFFICIENT_CREDITS, "ProviderCreditsExhausted"),
+    # what cannot be a name names no task
+    (TASKS, 400, {**MODEL_REQUIRED, "id": 42}, "ProviderRejected"),
     # --- refusals in an envelope (F-42)
     (TASKS, 200, {"code": 400, "msg": "'prompt' is required."}, "ProviderRejected"),
     (TASKS, 200, {"code": 401, "msg": "x", "data": None}, "InvalidApiKey"),
