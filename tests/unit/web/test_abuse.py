@@ -7,12 +7,14 @@ import socket
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.web.connections import Connections
 from bot.web.refusals import Buckets, network_of
 from bot.web.server import WebServer
 from bot.web.site import Site
-from tests.unit.web.listening import HOST, StillClock, genuine, listening, post, status
+from tests.unit.web.listening import HOST, StillClock, genuine, listening, post, status, told
 
 SLOW = {
     "nothing": b"",
@@ -240,3 +242,33 @@ def test_the_number_of_networks_is_bounded() -> None:
 def test_one_subscriber_is_one_network(remote: str | None, network: str) -> None:
     """IPv6 gives each of them 2⁶⁴ addresses."""
     assert network_of(remote) == network
+
+
+WELL_FORMED = told(b'{"id": "task-1"}')
+MUTATIONS = st.lists(
+    st.tuples(
+        st.integers(0, len(WELL_FORMED) - 1),
+        st.sampled_from([b"", b"\r\n", b"\0", b" ", b":", b"/", b"%", b"\xff", b"9", b"\r\n\r\n"]),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(mutations=MUTATIONS)
+async def test_a_spoilt_request_is_never_a_trouble_of_ours(
+    mutations: list[tuple[int, bytes, bool]],
+) -> None:
+    """F-135: bytes of a genuine callback replaced, cut out and put in: no 5xx, no false storing."""
+    spoilt = bytearray(WELL_FORMED)
+    for position, piece, replaces in mutations:
+        spoilt[position : position + replaces] = piece
+    async with listening(idle_timeout_s=0.05, body_timeout_s=0.05) as at:
+        answer = await at.raw(bytes(spoilt))
+        assert answer == b"" or status(answer) < 500
+        assert b"Traceback" not in answer
+        if at.inbox.calls:
+            # Where it still passed, its address was untouched.
+            assert bytes(spoilt).split(b" ")[1].partition(b"?")[0].decode() == genuine(1)
