@@ -75,6 +75,12 @@ DELIVERY_RETRY_S = 5.0
 """After a trouble of Discord's that passes and names no time."""
 BAN_PAUSE_S = 600.0
 """F-85: after an answer of Cloudflare's instead of Discord's."""
+INVALID_WINDOW_S = 600.0
+"""In which Discord counts refused requests."""
+INVALID_REQUESTS_SPARING = 2_000
+"""S-13: from here on only results are delivered; Discord bans at 10,000."""
+INVALID_REQUESTS_STOP = 5_000
+"""S-13: nothing is sent for ten minutes."""
 UPLOAD_BYTES_MAX = 24 * 1024 * 1024
 """Of all files of one message: Discord takes 25 MiB with everything around them."""
 GALLERY_ITEMS_MAX = 10
@@ -425,6 +431,8 @@ assert STREAM_IDLE_TIMEOUT_S < ANSWER_HEAD_TIMEOUT_S < STREAM_TOTAL_TIMEOUT_S
 assert CONNECT_TIMEOUT_S < CREATE_TIMEOUT_S
 assert CONNECT_TIMEOUT_S * CONNECT_ATTEMPTS_MAX + CREATE_TIMEOUT_S < TRIAL_S_MAX
 assert PAUSE_S < PAUSE_S_MAX
+assert INVALID_REQUESTS_SPARING < INVALID_REQUESTS_STOP < 10_000
+assert BAN_PAUSE_S >= INVALID_WINDOW_S
 assert CONTENT_IDLE_TIMEOUT_S < CONTENT_TIMEOUT_S
 assert CALLBACKS_BATCH_MAX <= CALLBACKS_WAITING_MAX <= WEB_CONNECTIONS_MAX
 assert WEB_IDLE_TIMEOUT_S + WEB_BODY_TIMEOUT_S + WEB_LINGER_S < 10

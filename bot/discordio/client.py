@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import sys
@@ -13,7 +14,7 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.discordio import cards, endpoints, recovery
+from bot.discordio import cards, endpoints, recovery, rest_breaker
 from bot.discordio.faults import DISCORD_ERRORS, REACHABILITY_ERRORS, is_worth_an_alarm, translated
 from bot.discordio.job_cards import JobCards
 from bot.discordio.job_desk import JobDesk
@@ -81,6 +82,7 @@ class AtelierBot(commands.Bot):
         message_content: bool = False,
     ) -> None:
         """`message_content` asks for the privileged intent of the same name."""
+        self.rest = rest_breaker.RestBreaker(services.clock)
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -95,7 +97,9 @@ class AtelierBot(commands.Bot):
             chunk_guilds_at_startup=False,
             max_messages=None,
             max_ratelimit_timeout=RATE_LIMIT_WAIT_S_MAX,
+            http_trace=rest_breaker.trace(self.rest, on_refused=self._refused),
         )
+        self._refusal: asyncio.Task[None] | None = None
         endpoints.free_global_limit(self.http)
         self.services = services
         self.reception = reception
@@ -119,12 +123,24 @@ class AtelierBot(commands.Bot):
             gateway = await self._login_patiently(token)
             await self._mind_the_start_limit(gateway)
             await self.connect(reconnect=reconnect)
+            if self._refusal is not None:
+                await self._refusal
+                raise DiscordRefused
         except discord.LoginFailure as error:
             raise DiscordRefused from error
         except discord.PrivilegedIntentsRequired as error:
             raise DiscordRefused(close_code=4014) from error
         except discord.ConnectionClosed as error:
             raise DiscordRefused(close_code=error.code) from error
+
+    def _refused(self) -> None:
+        """The token was taken back while we use it: stop at once, without one request more (F-88).
+
+        Before the login is over, discord.py says so itself.
+        """
+        if self.application is not None and self._refusal is None:
+            _log.error("token_refused", fault="F-88")
+            self._refusal = asyncio.create_task(self.close())
 
     async def setup_hook(self) -> None:
         """Load every extension, then tell Discord about the commands if they changed."""

@@ -54,6 +54,11 @@ def is_on_cdn(url: str) -> bool:
     return True
 
 
+def is_api(url: URL) -> bool:
+    """Whether a request goes to Discord's REST interface, not to its CDN or gateway."""
+    return str(url).startswith(f"{Route.BASE}/")
+
+
 async def use_gateway(http: HTTPClient) -> Gateway:
     """Ask where the gateway is and connect there: the plain client would not ask.
 

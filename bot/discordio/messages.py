@@ -20,6 +20,7 @@ from bot.discordio.job_cards import Beside, JobCards
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.parcels import Parcel, packed
 from bot.discordio.posted import find_posted, is_readable
+from bot.discordio.rest_breaker import delivering
 from bot.discordio.troubles import as_trouble
 from bot.jobs.ports import MessageTrouble, Showing, Shown, Trouble
 from storage.types import Job
@@ -65,7 +66,7 @@ class DiscordMessages:
         if job.outcome is None:
             await self._pacer.turn(channel_id)
         message = self._channel(job, channel_id).get_partial_message(message_id)
-        with self._translated():
+        with self._translated(showing):
             parcel, view = self._rendered(showing, channel_id)
             options = _attachments(showing, parcel)
             await message.edit(view=view, allowed_mentions=_MENTIONS_NONE, **options)
@@ -79,7 +80,7 @@ class DiscordMessages:
         assert application_id is not None, "known since the login"
         hook = discord.Webhook.partial(application_id, job.interaction_token, client=self._client)
         target: Any = _ORIGINAL if message_id is None else message_id
-        with self._translated():
+        with self._translated(showing):
             parcel, view = self._rendered(showing, job.channel_id)
             options = _attachments(showing, parcel)
             message = await hook.edit_message(
@@ -93,7 +94,7 @@ class DiscordMessages:
         owner = discord.AllowedMentions(
             everyone=False, roles=False, users=[discord.Object(job.user_id)], replied_user=False
         )
-        with self._translated():
+        with self._translated(showing):
             parcel, view = self._rendered(showing, channel_id)
             message = await self._channel(job, channel_id).send(
                 view=view,
@@ -145,10 +146,15 @@ class DiscordMessages:
         return DEFAULT_FILE_SIZE_LIMIT_BYTES if guild is None else guild.filesize_limit
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """One of our errors for whatever Discord, the network or a closed client does."""
+    def _translated(self, showing: Showing | None = None) -> Iterator[None]:
+        """One of our errors for whatever Discord, the network or a closed client does.
+
+        All but progress is sent also while Discord must be spared (S-13).
+        """
+        is_result = showing is None or showing.card.job.outcome is not None
         try:
-            yield
+            with delivering(is_result=is_result):
+                yield
         except DISCORD_ERRORS as error:
             raise as_trouble(error) from error
         except Exception as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import aiohttp
 import discord
 
+from bot.discordio.rest_breaker import RestPaused
 from bot.jobs.ports import MessageTrouble, Trouble
 from bot.limits import BAN_PAUSE_S, DELIVERY_RETRY_S
 
@@ -48,6 +49,8 @@ def diagnosed(error: Exception) -> Diagnosis:
             return Diagnosis(trouble=Trouble.PASSES, retry_after_s=error.retry_after)
         case discord.HTTPException():
             return _answer(error)
+        case RestPaused():
+            return Diagnosis(trouble=Trouble.PASSES, retry_after_s=error.retry_after_s)
         case aiohttp.ClientError() | OSError():
             return Diagnosis(trouble=Trouble.PASSES, is_unclear=True)
         case _:
