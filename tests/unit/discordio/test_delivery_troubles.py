@@ -125,17 +125,14 @@ async def test_a_boosted_server_takes_more(studio: Studio) -> None:
     ("fault", "retry_after_s"),
     [
         ({"status": 429, "body": {"message": "x", "retry_after": 3600.0, "global": False}}, 3600.0),
-        ({"status": 429, "headers": {"Via": ""}, "body": "<html>banned</html>"}, None),
-        ({"status": 403, "body": "<html>1015</html>"}, BAN_PAUSE_S),
         ({"status": 503}, None),
         ({"drop": True}, None),
-        ({"status": 401, "body": {"message": "401: Unauthorized", "code": 0}}, BAN_PAUSE_S),
     ],
 )
 async def test_what_passes_is_tried_again_later(
     studio: Studio, fault: dict[str, Any], retry_after_s: float | None
 ) -> None:
-    """F-84, F-85, F-88: no next sink for a trouble that ends by itself."""
+    """F-84: no next sink for a trouble that ends by itself."""
     job = studio.foreman.succeed(await studio.order())
     await studio.town.fault(method="PATCH", path_regex=EDIT, **fault)
 
@@ -145,6 +142,27 @@ async def test_what_passes_is_tried_again_later(
 
     assert retry_after_s is None or postponed.value.retry_after_s == retry_after_s
     assert delivered.sink is Sink.CARD
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 429, "headers": {"Via": ""}, "body": "<html>banned</html>"},
+        {"status": 403, "body": "<html>1015</html>"},
+    ],
+)
+async def test_a_result_waits_out_a_ban(studio: Studio, fault: dict[str, Any]) -> None:
+    """F-85: nothing more is sent for ten minutes, and no next sink is tried."""
+    job = studio.foreman.succeed(await studio.order())
+    await studio.town.fault(method="PATCH", path_regex=EDIT, **fault)
+    requests = len(await studio.town.requests())
+
+    for _ in range(3):
+        with pytest.raises(DeliveryPostponed) as postponed:
+            await studio.foreman.deliver(studio.delivery, job)
+        assert postponed.value.retry_after_s == pytest.approx(BAN_PAUSE_S, abs=5)
+
+    assert len(await studio.town.requests()) == requests + 1
 
 
 async def test_giving_up_in_a_global_limit_holds_nobody_back(
