@@ -139,6 +139,6 @@ def trace(breaker: RestBreaker, *, on_refused: Callable[[], None]) -> aiohttp.Tr
 
 def _is_ban(answer: aiohttp.ClientResponse) -> bool:
     """Cloudflare's own page, or its 429 without Discord's proxy in between."""
-    if answer.status == 429 and "Via" not in answer.headers:
+    if answer.status == 429 and not answer.headers.get("Via"):
         return True
     return answer.status in {403, 429} and answer.content_type == "text/html"

@@ -72,7 +72,7 @@ def _answer(error: discord.HTTPException) -> Diagnosis:
         return Diagnosis(trouble=Trouble.PASSES, is_unclear=True)
     if error.status == 429 or (error.status == 403 and error.code == 0):
         # Without Discord's own proxy header, or with a page for an answer, it is Cloudflare (F-85).
-        from_discord = error.status == 429 and "Via" in error.response.headers
+        from_discord = error.status == 429 and not _is_page(error)
         return Diagnosis(
             trouble=Trouble.PASSES, retry_after_s=DELIVERY_RETRY_S if from_discord else BAN_PAUSE_S
         )
@@ -83,3 +83,9 @@ def _answer(error: discord.HTTPException) -> Diagnosis:
     if error.status == 401:  # the bot's own token: the client is about to end (F-88)
         return Diagnosis(trouble=Trouble.PASSES, retry_after_s=BAN_PAUSE_S)
     return Diagnosis(trouble=Trouble.REFUSED)
+
+
+def _is_page(error: discord.HTTPException) -> bool:
+    """Whether Cloudflare wrote it: a page, or no sign of the proxy before Discord."""
+    headers = error.response.headers
+    return not headers.get("Via") or "text/html" in headers.get("Content-Type", "")
