@@ -120,29 +120,39 @@ class Sinks:
         if memory.digest == digest or not self._messages.is_reachable(job):
             return
         try:
-            if memory.message_id is not None:
-                await self._edit_wherever(showing, memory.message_id)
-            elif self._token_lives(job):
-                shown = await self._messages.edit_by_token(showing, message_id=None)
-                memory.message_id = shown.message_id
-            elif not self._is_closed(job.channel_id):
-                memory.message_id = await self._posted_card(showing)
+            message_id = await self._somewhere(showing, memory.message_id)
         except MessageTrouble as trouble:
-            self._note(job.channel_id, trouble)
             memory.is_gone = trouble.trouble is Trouble.GONE
             raise
-        memory.digest = digest
+        if message_id is not None:
+            memory.message_id, memory.digest = message_id, digest
 
-    async def _edit_wherever(self, showing: Showing, message_id: int) -> None:
-        """As the bot; where it may not, through the token."""
+    async def _somewhere(self, showing: Showing, known: int | None) -> int | None:
+        """As the bot; where it may not, through the token; None where neither can.
+
+        A channel that refused us is left alone: progress would ask there every few seconds, and
+        too many refusals get the whole machine banned (F-89, I-32).
+        """
         job = showing.card.job
-        try:
-            await self._messages.edit(showing, channel_id=job.channel_id, message_id=message_id)
-        except MessageTrouble as trouble:
-            may_not = trouble.trouble in {Trouble.CLOSED, Trouble.REFUSED}
-            if not may_not or not self._token_lives(job):
-                raise
-            await self._messages.edit_by_token(showing, message_id=message_id)
+        is_first = known is None and self._token_lives(job)
+        if not is_first and not self._is_closed(job.channel_id):
+            try:
+                return await self._by_the_bot(showing, known)
+            except MessageTrouble as trouble:
+                self._note(job.channel_id, trouble)
+                may_not = trouble.trouble in {Trouble.CLOSED, Trouble.REFUSED}
+                if not may_not or not self._token_lives(job):
+                    raise
+        if not self._token_lives(job):
+            return None
+        return (await self._messages.edit_by_token(showing, message_id=known)).message_id
+
+    async def _by_the_bot(self, showing: Showing, known: int | None) -> int:
+        if known is None:
+            return await self._posted_card(showing)
+        job = showing.card.job
+        await self._messages.edit(showing, channel_id=job.channel_id, message_id=known)
+        return known
 
     async def _posted_card(self, showing: Showing) -> int:
         """The card of an order whose interaction is over, and which has none that we know of."""

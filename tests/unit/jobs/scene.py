@@ -9,7 +9,7 @@ from storage import jobs
 from storage.types import Artifact, Cause, Job, JobStatus, Outcome, Sink
 from tests.unit.jobs.fake_messages import FakeMessages
 from tests.unit.jobs.fakes import Fuse
-from tests.unit.jobs.world import World
+from tests.unit.jobs.world import STUDIO, World
 
 MINUTE_US = 60_000_000
 MEBIBYTE = 1_048_576
@@ -36,10 +36,11 @@ class Scene(World):
 
     # --- Jobs ---------------------------------------------------------------------------------
 
-    def accepted(self, *, token: bool = True) -> Job:
+    def accepted(self, *, token: bool = True, channel_id: int = STUDIO) -> Job:
         """A job that waits; its interaction's token lives for fifteen minutes."""
         now_us = self.clock.now_us()
         planned = self.planned(
+            channel_id=channel_id,
             interaction_token="token" if token else None,
             interaction_expires_us=now_us + 15 * MINUTE_US if token else None,
         )

@@ -441,6 +441,19 @@ async def test_a_card_is_looked_for_before_it_is_posted() -> None:
     assert shown.job.status is JobStatus.RUNNING
 
 
+@virtually
+async def test_a_card_that_cannot_be_looked_for_now_is_looked_for_later() -> None:
+    """A second message beside it would be worse than a little patience."""
+    scene = Scene()
+    job = await unrecorded_card(scene)
+    scene.restart()
+    scene.discord.faults["find"] = [lost()]
+    with pytest.raises(DeliveryPostponed):
+        await scene.deliver(job)
+    assert (await scene.bring(job)).sink is Sink.CARD
+    scene.check_shown(job)
+
+
 # --- Around --------------------------------------------------------------------------------------
 
 
