@@ -15,19 +15,15 @@ import structlog
 
 from bot.assembly import Assembly, Ground
 from bot.catalogue.catalogue import Catalogue
-from bot.clock import Clock, SystemClock
+from bot.clock import SystemClock
 from bot.discordio import endpoints
 from bot.discordio.client import AtelierBot
 from bot.discordio.owner import tell_owner
 from bot.discordio.reception import Reception
 from bot.discordio.services import StoredCommandMemory
+from bot.discordio.start_guard import StartGuard
 from bot.jobs.engine import Engine
-from bot.limits import (
-    STABLE_CONNECTION_S,
-    START_DELAY_S,
-    START_DELAY_S_MAX,
-    STARTS_WITHOUT_DELAY,
-)
+from bot.limits import STABLE_LOOK_S
 from bot.providers.http import make_session
 from bot.results.folder import ResultFolder, folder_beside
 from bot.settings import Settings
@@ -87,12 +83,13 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         )
         services = assembly.services()
         endpoints.use_api(settings.discord_api_url)
-        reception = Reception(store, clock)
+        reception, guard = Reception(store, clock), StartGuard(store, clock)
         stack.push_async_callback(reception.close)
         client = AtelierBot(
             services=services,
             memory=StoredCommandMemory(store, clock),
             reception=reception,
+            guard=guard,
             message_content=settings.message_content,
         )
         left = Left(turns=await services.chat.recover(), interactions=await reception.interrupted())
@@ -108,7 +105,6 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         stack.push_async_callback(engine.close)
         watch = asyncio.create_task(assembly.account_watch(partial(tell_owner, client)).run())
         stack.push_async_callback(_ended, watch)
-        guard = StartGuard(store, clock)
         if not await _stopped_within(stop, await guard.next_delay_s()):
             await _serve(client, settings, engine=engine, guard=guard, stop=stop, left=left)
     if store.fenced is not None:
@@ -163,9 +159,12 @@ async def _tell_when_ready(client: AtelierBot, left: Left) -> None:
 
 
 async def _note_stability(client: AtelierBot, guard: StartGuard) -> None:
-    await client.wait_until_ready()
-    await client.services.clock.sleep(STABLE_CONNECTION_S)
-    await guard.note_good_start()
+    while True:
+        await client.services.clock.sleep(STABLE_LOOK_S)
+        try:
+            await guard.look(is_connected=client.is_ready())
+        except StorageError as error:
+            _log.info("stability_not_noted", error=type(error).__name__)
 
 
 async def _listen(
@@ -213,38 +212,6 @@ def _warn_of_old_sqlite() -> None:
     if sqlite3.sqlite_version_info < SQLITE_SOUND:
         # One connection is all we ever open, which is what makes the old library safe.
         _log.info("sqlite_below_3_51_3", version=sqlite3.sqlite_version)
-
-
-class StartGuard:
-    """Slows a crash loop down before Discord resets the token (S-9).
-
-    A start is good when its connection held for `STABLE_CONNECTION_S`, or when it was connected
-    and ended because somebody asked it to.
-    """
-
-    KEY = "start_guard.failed_starts"
-
-    def __init__(self, database: Store, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-
-    async def next_delay_s(self) -> float:
-        """Count this start as failed until it proves good; how long it must wait."""
-        failed = int(await self._database.read(preferences.get, key=self.KEY) or 0)
-        await self._put(failed + 1)
-        if failed <= STARTS_WITHOUT_DELAY:
-            return 0.0
-        # The exponent is bounded first: thousands of failed starts are no reason to overflow.
-        doublings = min(failed - STARTS_WITHOUT_DELAY, 16)
-        return min(START_DELAY_S * (1 << doublings), START_DELAY_S_MAX)
-
-    async def note_good_start(self) -> None:
-        await self._put(0)
-
-    async def _put(self, failed: int) -> None:
-        await self._database.transact(
-            preferences.put, key=self.KEY, value=str(failed), now_us=self._clock.now_us()
-        )
 
 
 class WatchedStore:

@@ -315,6 +315,10 @@ START_DELAY_S_MAX = 900.0
 """Discord allows 1,000 identifies a day and then resets the token."""
 STABLE_CONNECTION_S = 1_800.0
 """A start that held this long was a good one."""
+STABLE_LOOK_S = 60.0
+"""How often that is looked at."""
+IDENTIFY_PAUSE_S = 5.0
+"""Discord takes one new session in five seconds; discord.py waits as long by itself."""
 
 # --- Jobs (reliability.md S-2, S-5, section 5) ----------------------------------------------------
 CONFIRM_ABOVE_CREDITS = 50

@@ -23,13 +23,16 @@ from bot.discordio.people import missing_permission, reply_options
 from bot.discordio.reception import Reception
 from bot.discordio.registration import shapes
 from bot.discordio.services import CommandMemory, Services
+from bot.discordio.start_guard import IdentifyPostponed, StartGuard
 from bot.errors import DiscordRefused, DiscordUnreachable
 from bot.limits import (
     IDENTIFIES_RESERVED,
+    IDENTIFY_PAUSE_S,
     LOGIN_ATTEMPTS_MAX,
     LOGIN_DELAY_S,
     LOGIN_DELAY_S_MAX,
     RATE_LIMIT_WAIT_S_MAX,
+    START_DELAY_S_MAX,
 )
 from bot.text.messages import Notice, message, short_reference
 from storage.errors import Duplicate, StorageError
@@ -79,6 +82,7 @@ class AtelierBot(commands.Bot):
         services: Services,
         memory: CommandMemory,
         reception: Reception,
+        guard: StartGuard,
         message_content: bool = False,
     ) -> None:
         """`message_content` asks for the privileged intent of the same name."""
@@ -103,6 +107,9 @@ class AtelierBot(commands.Bot):
         endpoints.free_global_limit(self.http)
         self.services = services
         self.reception = reception
+        self._guard = guard
+        self._counted = True
+        """The next new session: that of the start, or one that has waited for its turn."""
         self._memory = memory
         job_cards = JobCards(services.catalogue, demo=services.demo)
         self.messages = DiscordMessages(
@@ -122,7 +129,7 @@ class AtelierBot(commands.Bot):
         try:
             gateway = await self._login_patiently(token)
             await self._mind_the_start_limit(gateway)
-            await self.connect(reconnect=reconnect)
+            await self._connect_patiently(reconnect=reconnect)
             if self._refusal is not None:
                 await self._refusal
                 raise DiscordRefused
@@ -132,6 +139,29 @@ class AtelierBot(commands.Bot):
             raise DiscordRefused(close_code=4014) from error
         except discord.ConnectionClosed as error:
             raise DiscordRefused(close_code=error.code) from error
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Count the sessions that discord.py begins anew: a loop of them resets the token (S-9)."""
+        if self._counted:
+            self._counted = False
+            return
+        try:
+            delay_s = await self._guard.next_delay_s()
+        except StorageError as error:
+            _log.warning("session_not_counted", fault="F-110", error=type(error).__name__)
+            delay_s = START_DELAY_S_MAX
+        if delay_s > IDENTIFY_PAUSE_S:
+            raise IdentifyPostponed(delay_s=delay_s)
+        await super().before_identify_hook(shard_id, initial=initial)
+
+    async def _connect_patiently(self, *, reconnect: bool) -> None:
+        while True:
+            try:
+                return await self.connect(reconnect=reconnect)
+            except IdentifyPostponed as postponed:
+                _log.warning("session_delayed", fault="F-83", delay_s=postponed.delay_s)
+                await self.services.clock.sleep(postponed.delay_s)
+                self._counted = True
 
     def _refused(self) -> None:
         """The token was taken back while we use it: stop at once, without one request more (F-88).

@@ -12,13 +12,17 @@ from structlog.testing import capture_logs
 
 from bot.discordio import endpoints
 from bot.discordio.client import EXTENSIONS
+from bot.discordio.start_guard import IdentifyPostponed, StartGuard
 from bot.errors import DiscordRefused, DiscordUnreachable
+from bot.limits import START_DELAY_S, START_DELAY_S_MAX, STARTS_WITHOUT_DELAY
 from bot.text.answers import PLACEHOLDERS
 from sandbox.discord.faults import parse_fault
 from sandbox.discord.gateway import GatewayOptions
 from sandbox.discord.seed import GENERAL_ID
 from sandbox.discord.server import TOKEN, DiscordSandbox
 from storage import turns
+from storage.errors import StoreUnavailable
+from storage.inline import InlineDatabase
 from storage.types import OwedTurn
 from tests.cogs.town import (
     PATIENCE_S,
@@ -117,6 +121,42 @@ async def test_few_session_starts_are_waited_for() -> None:
         await bot.close()
         await running
     assert 61.0 in clock.slept_s
+
+
+async def test_a_session_that_discord_ends_again_and_again_waits_for_its_turn() -> None:
+    """S-9, F-81: a new session within the process counts like a start, and waits as long."""
+    clock = EagerClock()
+    inhabited = Inhabited(clock=clock)
+    async with inhabited.served(), inhabited.client() as bot:
+        guard = StartGuard(inhabited.database, clock)
+        for _ in range(STARTS_WITHOUT_DELAY + 1):
+            await guard.next_delay_s()
+        running = asyncio.create_task(bot.start(TOKEN))
+        await bot.wait_for("connect")
+        back = asyncio.ensure_future(bot.wait_for("connect"))
+        inhabited.sandbox.core.gateway.invalidate(resumable=False)
+        await back
+        await bot.close()
+        await running
+    assert 2 * START_DELAY_S in clock.slept_s
+
+
+async def test_a_session_that_cannot_be_counted_waits_for_long() -> None:
+    """F-110: without the database nobody knows how many there were."""
+    clock = EagerClock()
+    inhabited = Inhabited(clock=clock)
+    async with inhabited.client() as bot:
+        await bot.before_identify_hook(None, initial=True)
+        await inhabited.database.close()
+
+        class Gone(InlineDatabase):
+            async def read(self, *_args: Any, **_kwargs: Any) -> Any:
+                raise StoreUnavailable(cause="locked")
+
+        bot._guard = StartGuard(Gone(), clock)
+        with pytest.raises(IdentifyPostponed) as postponed:
+            await bot.before_identify_hook(None)
+    assert postponed.value.delay_s == START_DELAY_S_MAX
 
 
 async def test_an_old_stop_button_says_that_the_answer_is_over(town: Town) -> None:

@@ -22,6 +22,7 @@ from bot.discordio.client import AtelierBot
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.reception import Reception
 from bot.discordio.services import Services, StoredCommandMemory
+from bot.discordio.start_guard import StartGuard
 from bot.jobs.ports import Messages
 from bot.jobs.sinks import Sinks
 from bot.providers.base import (
@@ -344,6 +345,7 @@ class Inhabited:
             services=self.services(),
             memory=memory,
             reception=Reception(self.database, self.clock),
+            guard=StartGuard(self.database, self.clock),
             message_content=message_content,
         )
 

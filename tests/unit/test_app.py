@@ -7,12 +7,15 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 
-from bot.app import StartGuard, WatchedStore
+from bot.app import WatchedStore
 from bot.clock import SystemClock
+from bot.discordio.start_guard import StartGuard
+from bot.limits import STABLE_CONNECTION_S, STABLE_LOOK_S
 from storage import preferences
 from storage.database import Connection
 from storage.errors import StoreInUse
 from storage.inline import InlineDatabase
+from tests.unit.chat.world import FakeClock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +41,7 @@ async def test_the_first_crashes_cost_no_time(database: InlineDatabase) -> None:
 async def test_an_endless_crash_loop_stays_far_from_discords_limit(
     database: InlineDatabase,
 ) -> None:
-    """At most 120 identifies a day; at 1,000 Discord resets the token."""
+    """F-83: at most 120 identifies a day; at 1,000 Discord resets the token."""
     guard, elapsed_s, starts = StartGuard(database, SystemClock()), 0.0, 0
     while elapsed_s < DAY_S:
         elapsed_s += await guard.next_delay_s() + STARTUP_S
@@ -53,6 +56,43 @@ async def test_a_good_start_forgets_the_bad_ones(database: InlineDatabase) -> No
         await guard.next_delay_s()
     await guard.note_good_start()
     assert await guard.next_delay_s() == 0
+
+
+async def test_a_session_is_good_once_it_held_for_half_an_hour(database: InlineDatabase) -> None:
+    """S-9: without a break; a new session within the process begins anew and counts."""
+    clock = FakeClock()
+    guard = StartGuard(database, clock)
+
+    async def hold(duration_s: float, *, is_connected: bool = True) -> None:
+        for _ in range(round(duration_s / STABLE_LOOK_S)):
+            await clock.sleep(STABLE_LOOK_S)
+            await guard.look(is_connected=is_connected)
+
+    for _ in range(6):
+        await guard.next_delay_s()
+    await hold(STABLE_CONNECTION_S - STABLE_LOOK_S)
+    await hold(STABLE_LOOK_S, is_connected=False)
+    await hold(STABLE_CONNECTION_S - STABLE_LOOK_S)
+    assert await guard.next_delay_s() > 0
+    await hold(2 * STABLE_CONNECTION_S)
+    assert await guard.next_delay_s() == 0
+
+
+async def test_sessions_lost_all_day_stay_far_from_discords_limit(
+    database: InlineDatabase,
+) -> None:
+    """F-83, I-32: a virtual day of sessions that end after some minutes, restarts in between."""
+    clock = FakeClock()
+    began_us, identifies = clock.now_us(), 0
+    while clock.now_us() - began_us < DAY_S * 1_000_000:
+        guard = StartGuard(database, clock)
+        for _ in range(3):
+            await clock.sleep(await guard.next_delay_s())
+            identifies += 1
+            await guard.look(is_connected=True)
+            await clock.sleep(120.0)
+            await guard.look(is_connected=True)
+    assert 50 < identifies <= 120
 
 
 class TakenOver(InlineDatabase):
