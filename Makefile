@@ -10,11 +10,15 @@ UV_VERSION := 0.13.8
 TEST_PROCESSES ?= 2
 # How often `make kill-loop` kills.
 N ?= 100
+# What `make simulate` runs: how many worlds, from which seed on, in how many processes.
+SEEDS ?= 1000
+FROM ?= 0
+PROCESSES ?= 2
 SECONDS ?= 20
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
 
-.PHONY: help install run test check kill-loop format lock clean flood
+.PHONY: help install run test check simulate simulate-night kill-loop format lock clean flood
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -48,6 +52,12 @@ test: $(DEVELOPMENT) ## all tests
 
 kill-loop: $(DEVELOPMENT) ## kill -9 the bot N times at random moments, with SEED= again in the same order
 	$(BIN)/python -m tests.kill_loop $(N) $(if $(SEED),--seed $(SEED))
+
+simulate: $(DEVELOPMENT) ## many seeded worlds: SEEDS=1000 FROM=0 PROCESSES=2
+	$(BIN)/python -m tests.simulation.run --seeds $(SEEDS) --from $(FROM) --processes $(PROCESSES)
+
+simulate-night: $(DEVELOPMENT) ## 100,000 of them
+	$(BIN)/python -m tests.simulation.run --seeds 100000 --from $(FROM) --processes $(PROCESSES)
 
 check: $(DEVELOPMENT) ## lint, types, layers, documentation
 	$(BIN)/ruff check .

@@ -1,0 +1,245 @@
+"""The checker's own copy of the database, brought up to date from what each commit changed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tests.simulation.ground import Ground
+
+PENDING = frozenset({"queued", "submitting", "running", "unknown"})
+NEVER_US = 2**63 - 1
+
+
+class Account(NamedTuple):
+    id: int
+    kind: str
+    bucket_id: int | None
+    balance_ucr: int
+
+
+class HoldRow(NamedTuple):
+    id: int
+    reference: str
+    user_id: int
+    amount_ucr: int
+    state: str
+    charged_ucr: int | None
+    returned_ucr: int | None
+    loss_ucr: int | None
+    cause: str | None
+
+
+class JobRow(NamedTuple):
+    id: int
+    reference: str
+    kind: str
+    user_id: int
+    price_ucr: int
+    cost_ucr: int
+    multiplier_ppm: int
+    status: str
+    outcome: str | None
+    failure: str | None
+    attempt: int
+    task_id: str | None
+    created_us: int
+    finished_us: int | None
+    delivered_us: int | None
+    deadline_us: int
+    due_us: int
+    grace_until_us: int | None
+    sink: str | None
+    charged_ucr: int | None
+    late_us: int | None
+    short_id: str
+
+
+class CallbackRow(NamedTuple):
+    id: int
+    job_id: int
+    attempt: int
+    digest: str
+    body: str
+    received_us: int
+    seen_us: int | None
+
+
+class TurnRow(NamedTuple):
+    id: int
+    reference: str
+    author_id: int
+    state: str
+    cause: str | None
+    cost_estimate_ucr: int | None
+
+
+class Entry(NamedTuple):
+    id: int
+    from_id: int
+    to_id: int
+    amount_ucr: int
+    digest: bytes
+    kind: str
+    hold_id: int | None
+    at_us: int
+
+
+class Line(NamedTuple):
+    id: int
+    kind: str
+    user_id: int | None
+    reference: str
+    hold_id: int | None
+    delta_ucr: int
+
+
+class Event(NamedTuple):
+    id: int
+    job_id: int
+    old: str | None
+    new: str
+    cause: str
+    attempt: int
+    epoch: int
+
+
+@dataclass(slots=True)
+class News:
+    """What one commit changed. Of rows that may change: (before, after); None where there is none.
+
+    `body` is the name of the transaction.
+    """
+
+    body: str
+    accounts: list[tuple[Account | None, Account]] = field(default_factory=list)
+    holds: list[tuple[HoldRow | None, HoldRow]] = field(default_factory=list)
+    jobs: list[tuple[JobRow | None, JobRow]] = field(default_factory=list)
+    callbacks: list[tuple[CallbackRow | None, CallbackRow | None]] = field(default_factory=list)
+    turns: list[tuple[TurnRow | None, TurnRow]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+def _columns(row: type[tuple[Any, ...]]) -> str:
+    return ", ".join(row._fields)  # type: ignore[attr-defined] # of a NamedTuple
+
+
+_ROWS: dict[str, type[tuple[Any, ...]]] = {
+    "accounts": Account,
+    "holds": HoldRow,
+    "jobs": JobRow,
+    "callbacks": CallbackRow,
+    "turns": TurnRow,
+}
+_SELECT = {
+    name: f"SELECT {_columns(row)} FROM {name} WHERE id IN"
+    f" (SELECT row FROM changes WHERE id > ? AND name = '{name}') ORDER BY id"
+    for name, row in _ROWS.items()
+}
+_ENTRIES = (
+    "SELECT e.id, e.from_account_id, e.to_account_id, e.amount_ucr, e.digest, j.kind, j.hold_id,"
+    " j.at_us FROM entries e JOIN journal j ON j.id = e.journal_id WHERE e.id > ? ORDER BY e.id"
+)
+_LINES = (
+    "SELECT id, kind, user_id, reference, hold_id, delta_ucr FROM journal WHERE id > ? ORDER BY id"
+)
+_EVENTS = (
+    "SELECT id, job_id, old_status, new_status, cause, attempt, epoch FROM job_events"
+    " WHERE id > ? ORDER BY id"
+)
+
+
+class Books:
+    """Rows by their numbers, and the sums that the invariants speak of."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._changes = self._entries = self._lines = self._events = 0
+        self.accounts: dict[int, Account] = {}
+        self.holds: dict[int, HoldRow] = {}
+        self.jobs: dict[int, JobRow] = {}
+        self.callbacks: dict[int, CallbackRow] = {}
+        self.turns: dict[int, TurnRow] = {}
+        self.booked_ucr: defaultdict[int, int] = defaultdict(int)
+        """By account: the sum of its entries."""
+        self.link = bytes(32)
+        self.last_entry = 0
+        self.epoch = 0
+        self.lines_of_hold: defaultdict[int, list[str]] = defaultdict(list)
+        self.paid_of_hold: defaultdict[int, int] = defaultdict(int)
+        self.status_by_events: dict[int, str] = {}
+        self.job_ids: dict[str, int] = {}
+        self.hold_ids: dict[str, int] = {}
+        self.owners: dict[int, int] = {}
+        """By bucket: its member."""
+
+    def job_of(self, reference: str) -> JobRow | None:
+        """The job of an order, if it was accepted."""
+        job_id = self.job_ids.get(reference)
+        return None if job_id is None else self.jobs[job_id]
+
+    def hold_of(self, reference: str) -> HoldRow | None:
+        hold_id = self.hold_ids.get(reference)
+        return None if hold_id is None else self.holds[hold_id]
+
+    def owner_of(self, account: Account) -> int | None:
+        """The member whose bucket it is; None for the accounts of the house."""
+        if account.bucket_id is None:
+            return None
+        if account.bucket_id not in self.owners:
+            found = self._ground.rows(
+                "SELECT owner_id FROM buckets WHERE id = ?", account.bucket_id
+            )
+            self.owners[account.bucket_id] = found[0][0]
+        return self.owners[account.bucket_id]
+
+    def read(self, body: str) -> News:
+        """Take over what was committed since the last time."""
+        news = News(body)
+        changed = self._ground.rows("SELECT id, name FROM changes WHERE id > ?", self._changes)
+        for name in sorted({name for _id, name in changed}):
+            rows = self._ground.rows(_SELECT[name], self._changes)
+            self._take(name, rows, news)
+        if changed:
+            self._changes = changed[-1][0]
+        self._append(news)
+        return news
+
+    def _take(self, name: str, rows: list[Any], news: News) -> None:
+        known: dict[int, Any] = getattr(self, name)
+        told: list[Any] = getattr(news, name)
+        for values in rows:
+            row = _ROWS[name](*values)
+            old = known.get(values[0])
+            if row != old:
+                told.append((old, row))
+                known[values[0]] = row
+                if name == "jobs":
+                    self.job_ids[row.reference] = values[0]  # type: ignore[attr-defined] # a JobRow
+                elif name == "holds":
+                    self.hold_ids[row.reference] = values[0]  # type: ignore[attr-defined] # a HoldRow
+        if name == "callbacks":
+            there = {row[0] for row in self._ground.rows("SELECT id FROM callbacks")}
+            told += [(known.pop(gone), None) for gone in sorted(known.keys() - there)]
+
+    def _append(self, news: News) -> None:
+        for values in self._ground.rows(_ENTRIES, self._entries):
+            entry = Entry(*values)
+            news.entries.append(entry)
+            self.booked_ucr[entry.from_id] -= entry.amount_ucr
+            self.booked_ucr[entry.to_id] += entry.amount_ucr
+            self._entries = entry.id
+        for values in self._ground.rows(_LINES, self._lines):
+            line = Line(*values)
+            news.lines.append(line)
+            if line.hold_id is not None:
+                self.lines_of_hold[line.hold_id].append(line.kind)
+                self.paid_of_hold[line.hold_id] -= line.delta_ucr
+            self._lines = line.id
+        for values in self._ground.rows(_EVENTS, self._events):
+            event = Event(*values)
+            news.events.append(event)
+            self._events = event.id

@@ -1,0 +1,62 @@
+"""Thousands of worlds in which all goes wrong, and no promise is broken (reliability.md 6.2).
+
+Which faults: `faults.py`. Which promises: `ledger_promises.py`, `job_promises.py`. A failing seed
+is told with its shortest story by `make simulate SEEDS=1 FROM=<seed>`, and kept in `seeds.txt`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.run import Totals, kept_seeds, run_seeds, story
+
+ROOT = Path(__file__).parents[2]
+SHARDS = 20
+SEEDS_PER_SHARD = 100
+REPLAYED = 50
+HOUR_S = 3_600.0
+
+
+def check(totals: Totals) -> None:
+    assert not totals.failed, story(totals.failed[0])
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_no_promise_is_broken(shard: int) -> None:
+    """N-1: 2,000 worlds; N-2: at least ten faults, two crashes and an hour in each, on average."""
+    totals = Totals()
+    first = shard * SEEDS_PER_SHARD
+    for report in run_seeds(range(first, first + SEEDS_PER_SHARD)):
+        totals.add(report)
+    check(totals)
+    assert totals.faults >= 10 * totals.seeds
+    assert totals.crashes >= 2 * totals.seeds
+    assert totals.virtual_s >= HOUR_S * totals.seeds
+
+
+def test_seeds_that_failed_once_stay_good() -> None:
+    """Every failure that was ever found is tried again."""
+    totals = Totals()
+    for report in run_seeds(kept_seeds()):
+        totals.add(report)
+    check(totals)
+
+
+def test_the_same_seed_is_the_same_story() -> None:
+    """N-3: in another process, with another order of hashes, each trace is the same."""
+    here = [f"{report.seed} {report.digest}" for report in run_seeds(range(REPLAYED))]
+    words = [sys.executable, "-m", "tests.simulation.run", "--digests", "--seeds", str(REPLAYED)]
+    there = subprocess.run(
+        words,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "4711"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.splitlines() == here

@@ -1,0 +1,453 @@
+"""One world: a bot that is killed and started again, everything around it, and the checker.
+
+    world = World(seed, ground)
+    report = world.run()
+
+Faults and crashes until the weather clears; then members order once more, everything must come to
+rest in time, and all promises are asked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import structlog
+from aiohttp import web
+
+from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.loader import load
+from bot.credits.service import CreditsService
+from bot.jobs.bell import Bell
+from bot.jobs.bench import Bench, PollGate
+from bot.jobs.cards import Cards
+from bot.jobs.engine import Engine
+from bot.jobs.service import JobService
+from bot.jobs.sinks import Sinks
+from bot.providers.breaker import Breakers
+from bot.web.callbacks import CallbackRoute
+from bot.web.intake import Intake
+from bot.web.signatures import CallbackSigner
+from storage import locks
+from storage.errors import StorageError
+from storage.types import UCR_PER_CREDIT, Allowance
+from tests.simulation.callbacks import NO_ANSWER, Callbacks
+from tests.simulation.checker import Checker
+from tests.simulation.crashes import Crashes
+from tests.simulation.discord import Discord, ProcessMessages
+from tests.simulation.faults import Fault, Weather
+from tests.simulation.files import Disk, ProcessFiles
+from tests.simulation.ground import Ground
+from tests.simulation.invariants import Broken
+from tests.simulation.loop import Stuck, VirtualLoop, is_crash
+from tests.simulation.members import Command, Crowd, Desk, drawn_commands
+from tests.simulation.ports import ProcessProvider
+from tests.simulation.process import Process, ProcessClock, ProcessStore
+from tests.simulation.provider import PROVIDER, Provider
+from tests.simulation.request import PostedRequest
+from tests.simulation.scene import Scene
+from tests.simulation.trace import Trace
+from tests.simulation.witness import Witness
+
+CATALOGUE: Catalogue = load(None)
+PUBLIC_URL = "https://bot.example"
+KEYS = (b"k" * 32,)
+STARTS_S = (1.0,) * 6 + (5.0, 20.0, 60.0, 60.0, 110.0, 130.0, 400.0, 400.0, 2_000.0, 7_200.0)
+"""How long the bot is away after a crash (F-16)."""
+OVER_S = 6 * 3_600.0
+"""A world that has not come to rest so long after the faults is stuck."""
+OUR_MISTAKES = frozenset(
+    {
+        "answer_not_shown",
+        "cards_not_shown",
+        "create_broke",
+        "delivery_broke",
+        "delivery_failed",
+        "engine_broke",
+        "engine_fenced",
+        "evidence_broke",
+        "housekeeping_broke",
+        "step_broke",
+        "step_lost",
+        "turn_booked_otherwise",
+    }
+)
+"""Log lines that only a bug of ours can cause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a world went. `failure` is None for a good one."""
+
+    seed: int
+    failure: str | None
+    digest: str
+    virtual_s: float
+    steps: int
+    commits: int
+    crashes: int
+    boots: int
+    hits: Counter[str]
+    commands: int
+    trace: Trace = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spared:
+    """What a replay leaves out, to find the shortest story of a failure."""
+
+    faults: frozenset[Fault] = frozenset()
+    commands: frozenset[int] = frozenset()
+    crashes: frozenset[int] = frozenset()
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(self, seed: int, ground: Ground, *, spared: Spared | None = None) -> None:
+        spared = spared or Spared()
+        ground.reset()
+        self.seed = seed
+        self._ground = ground
+        self._loop = VirtualLoop()
+        self.trace = Trace(self._loop.time)
+        draw = random.Random(seed)
+        self._until_s = draw.choice((600.0, 1_800.0, 3_600.0, 7_200.0))
+        self.weather = Weather(_child(draw), until_s=self._until_s)
+        self.weather.spare(spared.faults)
+        self._commands = self._drawn(_child(draw), spared)
+        self._allowance = Allowance(amount_ucr=draw.choice((10, 30, 200)) * UCR_PER_CREDIT)
+        self._catalogue = CATALOGUE
+        self._is_public = draw.random() < 0.8
+        self._rng = _child(draw)
+        self.witness = Witness()
+        self._scene = Scene(
+            loop=self._loop, weather=self.weather, rng=_child(draw), trace=self.trace
+        )
+        self.provider = Provider(self._scene)
+        self.discord = Discord(self._scene)
+        self._disk = Disk(self._scene)
+        self._callbacks = Callbacks(
+            self._scene, self.provider, witness=self.witness, post=self._post
+        )
+        self.checker = Checker(ground, witness=self.witness, provider=self.provider)
+        self._crowd = Crowd(witness=self.witness, trace=self.trace, broke=self._fail)
+        self._signer = CallbackSigner(KEYS)
+        self._crashes = Crashes(
+            self._loop, rng=_child(draw), until_s=self._until_s, spared=spared.crashes
+        )
+        self._failure: str | None = None
+        self._boots = 0
+        self._was_down = False
+        self._process = Process(self._loop, number=0, rng=self._rng)
+        self._process.is_alive = False
+        self._engine: Engine | None = None
+        self._route: CallbackRoute | None = None
+        self._desk: Desk | None = None
+        self._jobs: JobService | None = None
+
+    # --- The whole story ----------------------------------------------------------------------
+
+    def run(self) -> Report:
+        """Live until rest, or until a promise is broken."""
+        loop = self._loop
+        loop.on_step = self._kill
+        loop.outside(0.0, self._boot)
+        for command in self._commands:
+            loop.outside(command.at_s, partial(self._command, command))
+        loop.outside(self._until_s, self._clear)
+        with _logged(self._log):
+            try:
+                loop.run()
+            except Stuck:
+                self._fail("deadlock: everybody waits, and nothing is scheduled")
+            self._bury()
+        return Report(
+            seed=self.seed,
+            failure=self._failure,
+            digest=self.trace.digest(),
+            virtual_s=loop.now_s,
+            steps=loop.steps,
+            commits=self.checker.commits,
+            crashes=self._crashes.done,
+            boots=self._boots,
+            hits=Counter({fault.name: count for fault, count in self.weather.hits.items()}),
+            commands=len(self._commands),
+            trace=self.trace,
+        )
+
+    def _drawn(self, rng: random.Random, spared: Spared) -> list[Command]:
+        commands = drawn_commands(rng, count=rng.randrange(2, 9), until_s=self._until_s * 0.8)
+        last = len(commands)
+        commands += [
+            Command(
+                number=last + number,
+                at_s=self._until_s + rng.uniform(700.0, 1_200.0),
+                word="order",
+                user_id=104,
+                channel_id=9_003,
+                choice=0.0,
+            )
+            for number in range(1, rng.randrange(1, 3))
+        ]
+        return [command for command in commands if command.number not in spared.commands]
+
+    def _fail(self, fact: str) -> None:
+        """The first broken promise ends the world."""
+        if self._failure is None:
+            self._failure = fact
+            self.trace("checker", fact)
+        self._loop.is_over = True
+
+    def _ask(self, question: Callable[[], None]) -> None:
+        """Ask the checker; what it raises must not be caught by the bot."""
+        try:
+            question()
+        except Broken as broken:
+            self._fail(str(broken))
+
+    def _clear(self) -> None:
+        self.trace("world", "the faults are over")
+        self.weather.clear()
+        self._crashes.stop()
+        self._was_down = not self._process.is_up
+        self._loop.outside(60.0, self._look)
+
+    def _look(self) -> None:
+        """Whether everything is at rest."""
+        since_s = self._loop.now_s - self._until_s
+        moving = self.checker.moving()
+        waits = self._callbacks.waiting or not self._process.is_up
+        if moving is None and not waits and since_s > 1_300.0:
+            self._ask(lambda: self.checker.quiet(self._clear_us()))
+            self._stop(self._end)
+        elif since_s > OVER_S:
+            self._fail(f"I-30: no rest {since_s:.0f} s after the faults: {moving}")
+        else:
+            self._loop.outside(60.0, self._look)
+
+    def _clear_us(self) -> int:
+        """From when on nothing went wrong, and the bot was there."""
+        clear_s = max(self._until_s, self._process.began_s if self._was_down else 0.0)
+        return self._loop.now_us() - round((self._loop.now_s - clear_s) * 1_000_000)
+
+    def _end(self) -> None:
+        self._loop.is_over = True
+
+    # --- The process --------------------------------------------------------------------------
+
+    def _boot(self) -> None:
+        if self._loop.running_tasks():
+            self._fail("a task outlives its process")
+            return
+        self._boots += 1
+        self._process = Process(self._loop, number=self._boots, rng=self._rng)
+        self._ground.run(locks.raise_epoch)
+        self.trace("process", f"start {self._boots}")
+        if self._boots > 1:
+            self._ask(self.checker.audit)
+        self._crashes.plan(self._boots)
+        self._process.spawn(self._start(self._process)).add_done_callback(self._started)
+
+    async def _start(self, process: Process) -> None:
+        """Wire the parts as `bot/assembly.py` does, then begin in the order of S-10."""
+        clock = ProcessClock(process, lambda: 0)
+        store = ProcessStore(
+            self._ground,
+            process,
+            scene=self._scene,
+            committed=self._committed,
+        )
+        files = ProcessFiles(self._disk, process)
+        media = ProcessProvider(
+            self.provider,
+            process,
+            scene=self._scene,
+            witness=self.witness,
+            checker=self.checker,
+            asked=self._ask,
+        )
+        cards = Cards(
+            database=store,
+            catalogue=self._catalogue,
+            allowance=self._allowance,
+            clock=clock,
+            folder=files,
+        )
+        bell = Bell()
+        breakers = Breakers(clock, probed=(PROVIDER,))
+        sinks = Sinks(messages=ProcessMessages(self.discord, process), database=store, clock=clock)
+        bench = Bench(
+            database=store,
+            catalogue=self._catalogue,
+            providers=media,
+            fetcher=files,
+            folder=files,
+            delivery=sinks,
+            cards=cards,
+            clock=clock,
+            rng=self._rng,
+            gate=PollGate(clock),
+            callback_url=self._callback_url,
+            breakers=breakers,
+        )
+        engine = Engine(bench)
+        bell.listen(engine.wake)
+        intake = Intake(database=store, clock=clock, wake=bell.ring)
+        route = CallbackRoute(signer=self._signer, provider=PROVIDER, record=intake.record)
+        jobs = JobService(
+            database=store,
+            catalogue=self._catalogue,
+            models=media,
+            breakers=breakers,
+            allowance=self._allowance,
+            clock=clock,
+            cards=cards,
+            wake=bell.ring,
+        )
+        credits_service = CreditsService(
+            database=store, catalogue=self._catalogue, allowance=self._allowance, clock=clock
+        )
+        self._desk = Desk(jobs=jobs, credits=credits_service, sinks=sinks, now_s=self._loop.time)
+        self._route, self._jobs = route, jobs
+        self._engine = engine
+        try:
+            await engine.start()
+        except StorageError as error:
+            self.trace("process", f"start failed {type(error).__name__}")
+            self._crashes.die_now()
+            return
+        process.is_up = True
+        self._probe(process, breakers)
+
+    def _started(self, task: Any) -> None:
+        if not task.cancelled() and task.exception() and not is_crash(task.exception()):
+            self._fail(f"the start broke: {task.exception()!r}")
+
+    def _probe(self, process: Process, breakers: Breakers) -> None:
+        """Stands for the look at the provider's account while it is paused (F-32)."""
+        if process.is_alive:
+            for snapshot in breakers.snapshots():
+                if snapshot.until_us is None:
+                    breakers.of(snapshot.provider).note_probe_good()
+            self._loop.outside(60.0, lambda: self._probe(process, breakers))
+
+    def _kill(self) -> None:
+        """The process is gone at this very moment."""
+        if not self._process.is_alive:
+            return
+        self._crashes.done += 1
+        self.trace("process", f"killed {self._statuses()}")
+        self._process.is_alive = self._process.is_up = False
+        self._loop.kill_tasks()
+        self._loop.outside(self._rng.choice(STARTS_S), self._boot)
+
+    def _stop(self, then: Callable[[], None]) -> None:
+        """End in order, as SIGTERM does (F-20)."""
+        process, engine, jobs = self._process, self._engine, self._jobs
+        assert engine is not None
+        assert jobs is not None
+
+        async def stop() -> None:
+            process.is_up = False
+            jobs.close()
+            await engine.close()
+            self.trace("process", "stopped")
+            process.is_alive = False
+            self._loop.outside(1.0, then)
+
+        process.spawn(stop())
+
+    def _bury(self) -> None:
+        """Nothing of this world goes on."""
+        self._process.is_alive = False
+        self._loop.kill_tasks()
+        self._loop.drain()
+        if self._failure is None and self._loop.broken:
+            self._failure = self._loop.broken[0]
+        self._loop.close()
+
+    def _statuses(self) -> str:
+        found = Counter(job.status for job in self.checker.books.jobs.values())
+        return " ".join(f"{status}={count}" for status, count in sorted(found.items()))
+
+    # --- What reaches it ----------------------------------------------------------------------
+
+    def _command(self, command: Command) -> None:
+        if not self._process.is_up or self._desk is None:
+            self.trace("member", f"i:{command.number} nobody answers")
+            return
+        desk = self._desk
+        for _time in range(1 + (command.word == "twice")):
+            self._process.spawn(self._crowd.act(command, desk))
+        self._crashes.happened("command")
+
+    def _post(self, url: str, body: str, told: Callable[[int], None]) -> None:
+        """A callback comes to our address."""
+        process, route = self._process, self._route
+        if not process.is_up or route is None:
+            told(NO_ANSWER)
+            return
+        state = [NO_ANSWER]
+
+        async def handle() -> None:
+            request = cast("web.BaseRequest", PostedRequest(url.removeprefix(PUBLIC_URL), body))
+            answer = await route.handle(request)
+            process.check()
+            state[0] = answer.status
+            if answer.status == 204 and answer.reason != "not_needed":
+                self._acknowledge(url, body)
+
+        def ended(task: Any) -> None:
+            if not task.cancelled() and task.exception() and not is_crash(task.exception()):
+                self._fail(f"the callback's route broke: {task.exception()!r}")
+            self._loop.outside(0.01, lambda: told(state[0]))
+
+        process.spawn(handle()).add_done_callback(ended)
+        self._crashes.happened("callback")
+
+    def _acknowledge(self, url: str, body: str) -> None:
+        job, attempt, _mac = url.split("/")[-3:]
+        self.witness.acknowledge(int(job), int(attempt), body, self._loop.now_s)
+
+    def _committed(self, body: str) -> None:
+        self._ask(lambda: self.checker.committed(body))
+        self._crashes.happened(body)
+
+    def _callback_url(self, job_id: int, attempt: int) -> str | None:
+        if not self._is_public:
+            return None
+        return PUBLIC_URL + self._signer.path(job_id, attempt, PROVIDER)
+
+    def _log(self, event: str, facts: dict[str, Any]) -> None:
+        if not self._process.is_alive:
+            return
+        if event in OUR_MISTAKES:
+            error = facts.get("exc_info")
+            self._fail(f"log: {event} {facts} {error!r}")
+
+
+def _child(draw: random.Random) -> random.Random:
+    """Each part draws for itself, so that one more draw here changes nothing there."""
+    return random.Random(draw.getrandbits(64))
+
+
+@contextmanager
+def _logged(take: Callable[[str, dict[str, Any]], None]) -> Iterator[None]:
+    """Hand over what is logged, and draw nothing."""
+
+    def processor(_logger: Any, _level: str, facts: Any) -> Any:
+        take(facts.pop("event", ""), facts)
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[processor], cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
