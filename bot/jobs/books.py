@@ -33,6 +33,35 @@ def accept_job(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Jobs whose lease was taken, and when the next one can be."""
+
+    jobs: tuple[Job, ...]
+    next_due_us: int | None
+
+
+def claim_work(
+    connection: Connection,
+    *,
+    lease_us: int,
+    limit: int,
+    creates_max: int,
+    creates: Mapping[str, int],
+    now_us: int,
+) -> Claim:
+    """Take what is due, and look for what will be."""
+    claimed = jobs.claim_due(
+        connection,
+        now_us=now_us,
+        lease_us=lease_us,
+        limit=limit,
+        creates_max=creates_max,
+        creates=creates,
+    )
+    return Claim(jobs=claimed, next_due_us=jobs.next_due_us(connection))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
     """A job as it stands now, and what its card shows beside it."""
 

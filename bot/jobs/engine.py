@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 import structlog
 
 from bot.jobs.bench import Bench
-from bot.jobs.books import let_go
+from bot.jobs.books import Claim, claim_work, let_go
 from bot.jobs.delivering import Deliverer
 from bot.jobs.evidence import Adopted, Evidence, Later, waits_for_evidence
 from bot.jobs.housekeeping import Housekeeper
@@ -129,28 +129,29 @@ class Engine:
     async def _turn(self) -> float:
         """Begin to move what is due; how long nothing else can be."""
         next_us = await self._bench.database.read(jobs.next_due_us)
+        while next_us is not None and next_us <= self._bench.clock.now_us():
+            free = JOB_STEPS_MAX - len(self._steps)
+            if free <= 0:
+                return CREATE_SLOT_DELAY_S
+            claim = await self._claim(free)
+            for job in claim.jobs:
+                await self._take(job)
+            if not claim.jobs:
+                # Nothing of what is due can be claimed while every create is taken.
+                return CREATE_SLOT_DELAY_S
+            next_us = claim.next_due_us
         if next_us is None:
             return JOB_SWEEP_S
-        wait_s = (next_us - self._bench.clock.now_us()) / US_PER_S
-        if wait_s > 0:
-            return min(wait_s, JOB_SWEEP_S)
-        claimed = await self._claim()
-        for job in claimed:
-            await self._take(job)
-        # Nothing of what is due can be claimed while every create or step is taken.
-        return 0.0 if claimed else CREATE_SLOT_DELAY_S
+        return min((next_us - self._bench.clock.now_us()) / US_PER_S, JOB_SWEEP_S)
 
-    async def _claim(self) -> tuple[Job, ...]:
-        free = JOB_STEPS_MAX - len(self._steps)
-        if free <= 0:
-            return ()
+    async def _claim(self, free: int) -> Claim:
         return await self._bench.database.transact(
-            jobs.claim_due,
-            now_us=self._bench.clock.now_us(),
+            claim_work,
             lease_us=to_us(JOB_LEASE_S),
             limit=free,
             creates_max=CREATES_PER_PROVIDER_MAX,
             creates=Counter(provider for provider, _task in self._creates.values()),
+            now_us=self._bench.clock.now_us(),
         )
 
     async def _rest(self, pause_s: float) -> None:
