@@ -48,7 +48,7 @@ async def live_through(world: World, *, at: int, down_s: float) -> bool:
     job = await world.inner.transact(accept, world=world)
     with suppress(Crash):  # the first points lie in the start itself
         await world.boot(fuse)
-    await world.until(lambda: fuse.burnt or world.fresh(job).status is JobStatus.DELIVERED)
+    await world.until(lambda: fuse.burnt or world.status_of(job) == JobStatus.DELIVERED)
     reached = fuse.burnt
     await world.crash()
     world.check()
