@@ -117,7 +117,7 @@ class ChatService:
             database=database, catalogue=catalogue, allowance=allowance, clock=clock
         )
         self._running: dict[str, _Running] = {}
-        self._closing = False
+        self._closing = self._interrupted = False
 
     async def reply(
         self, question: Question, sink: AnswerSink, reader: ChannelReader | None = None
@@ -205,6 +205,7 @@ class ChatService:
         if tasks := self._tasks():
             _log.info("waiting_for_answers", count=len(tasks), wait_s=SHUTDOWN_WAIT_S)
             await asyncio.wait(tasks, timeout=SHUTDOWN_WAIT_S)
+        self._interrupted = True
         for running in tuple(self._running.values()):
             if running.reading is not None:
                 running.reading.cancel()
@@ -260,6 +261,8 @@ class ChatService:
         )
         running.turn = turn
         running.reading = asyncio.create_task(turn.read())
+        if self._interrupted:  # the books were slow to open: nothing is asked any more
+            running.reading.cancel()
         end = await self._end_of(running.reading, turn, question.reference)
         await hold.settled()
         await notes.settled()

@@ -29,7 +29,6 @@ from bot.errors import (
 )
 from bot.limits import OUTPUT_TOKENS_FLOOR, OUTPUT_TOKENS_MAX, TOOL_ROUNDS_MAX
 from bot.providers.base import (
-    ChatEvent,
     ChatProvider,
     ChatRequest,
     Citation,
@@ -164,7 +163,7 @@ class Turn:
                 self._began = True
                 if isinstance(event, Finished):
                     finished = event
-                    continue
+                    break  # whatever happens to the stream now, the answer is whole
                 self._take(event)
                 if (ending := await self._must_end()) is not None:
                     return ending
@@ -173,7 +172,7 @@ class Turn:
         self._is_streaming = False
         return finished
 
-    def _take(self, event: ChatEvent) -> None:
+    def _take(self, event: TextDelta | ThoughtDelta | Searching | Citation) -> None:
         if isinstance(event, TextDelta):
             if self._text and not self._text_of_request:
                 self._text += "\n\n"
@@ -187,7 +186,7 @@ class Turn:
             return
         elif isinstance(event, Searching):
             self._phase = Phase.SEARCHING
-        elif isinstance(event, Citation):
+        else:
             if not self.stopped:
                 self._sources.setdefault(event.url, event)
             return

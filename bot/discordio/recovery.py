@@ -96,7 +96,9 @@ async def _reply(
     *,
     to_id: int,
 ) -> None:
-    if await _has_told(client, channel, turn, after_id=to_id):
+    reference = short_reference(turn.reference)
+    ours = await _ours_after(client, channel, turn, message_id=to_id)
+    if any(_says(one.components, reference) for one in ours):
         return
     await channel.send(
         view=notice_card(notice),
@@ -107,19 +109,17 @@ async def _reply(
     )
 
 
-async def _has_told(
-    client: discord.Client, channel: discord.PartialMessageable, turn: OwedTurn, *, after_id: int
-) -> bool:
-    """Whether a message of ours after that one names the turn; no where we may not read."""
-    reference = short_reference(turn.reference)
-    after = discord.Object(after_id)
+async def _ours_after(
+    client: discord.Client, channel: discord.PartialMessageable, turn: OwedTurn, *, message_id: int
+) -> list[discord.Message]:
+    """What we have written since; nothing where we may not read."""
+    after = discord.Object(message_id)
+    history = channel.history(limit=POSTED_SEARCH_MESSAGES_MAX, after=after)
     try:
-        async for found in channel.history(limit=POSTED_SEARCH_MESSAGES_MAX, after=after):
-            if found.author == client.user and _says(found.components, reference):
-                return True
+        return [one async for one in history if one.author == client.user]
     except discord.Forbidden:
         _log.debug("history_not_readable", reference=turn.reference)
-    return False
+        return []
 
 
 def _says(components: Iterable[Any], reference: str) -> bool:
@@ -152,10 +152,12 @@ async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str) -> No
     to = discord.MessageReference(
         message_id=reply_to_id, channel_id=turn.channel_id, fail_if_not_exists=False
     )
+    ours = await _ours_after(client, channel, turn, message_id=reply_to_id)
+    standing = {one.content for one in ours}
     for part in range(at + 1, len(target)):
-        await channel.send(
-            target[part], nonce=nonce_for(turn.reference, part), reference=to, suppress_embeds=True
-        )
+        if target[part] not in standing:
+            nonce = nonce_for(turn.reference, part)
+            await channel.send(target[part], nonce=nonce, reference=to, suppress_embeds=True)
 
 
 def _page_of(shown: str, target: list[str]) -> int:

@@ -20,7 +20,8 @@ from bot.discordio.surface import (
 )
 from bot.errors import PromptEmpty
 from bot.limits import EDIT_INTERVAL_S, FINAL_ATTEMPTS_MAX, NONCE_CHARS_MAX, PLACEHOLDER_DELAY_S
-from bot.text.answers import PLACEHOLDERS
+from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
+from bot.text.money import Payment
 from storage.errors import UnknownReference
 from tests.unit.discordio.surfaces import VirtualClock, Wall, settle
 
@@ -129,6 +130,23 @@ async def test_stop_freezes_the_words_and_says_that_the_price_is_still_to_come(
     await clock.advance(10)
     await stage.running
     assert wall.texts == [f"One, two\n*Stopped.*\n{FOOTER}"]
+
+
+async def test_while_the_price_is_booked_the_whole_answer_says_what_is_held(
+    clock: VirtualClock, wall: Wall
+) -> None:
+    """F-110: exactly one of the three phrases, and no button that stops nothing."""
+    stage = Stage(clock, wall)
+    await stage.write("One, two")
+    held = Payment(held_ucr=7_400_000, held_until_us=1_763_640_000_000_000)
+    stage.answer.update(Draft(text="One, two, three", phase=Phase.BOOKING, payment=held))
+    await clock.advance(EDIT_INTERVAL_S)
+    note = f"{BOOKING_NOTE} 7.4 credits held until <t:1763640000:t>.*"
+    assert wall.standing[1] == Page(text=f"One, two, three\n{note}")
+    await stage.end(ended("One, two, three"))
+    await clock.advance(10)
+    await stage.running
+    assert wall.texts == [f"One, two, three\n{FOOTER}"]
 
 
 async def test_stop_before_the_first_word_says_the_same(clock: VirtualClock, wall: Wall) -> None:

@@ -1,0 +1,141 @@
+"""After a restart the ends that a former process owed are told, whole and once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import discord
+import pytest
+
+from bot.chat.service import ChatService
+from bot.discordio.recovery import tell
+from bot.discordio.render import pages
+from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
+from sandbox.discord.seed import GENERAL_ID
+from storage.errors import StoreUnavailable
+from storage.types import OwedTurn
+from tests.cogs.town import Town, words
+
+ANSWER = "One, two, three."
+LONG = "\n\n".join(f"{letter * 9} " * 150 for letter in "abc")
+
+
+def owed(reference: str, message_id: str | None = None, answer: str | None = ANSWER) -> OwedTurn:
+    return OwedTurn(
+        reference=reference,
+        channel_id=GENERAL_ID,
+        author_id=1,
+        message_id=None if message_id is None else int(message_id),
+        answer=answer,
+        charged_ucr=0 if answer is None else 80_000,
+    )
+
+
+async def written(town: Town, text: str) -> str:
+    """A message of the bot's; its id."""
+    town.bot_writes(text)
+    return str((await town.from_bot())[-1]["id"])
+
+
+def forget_nonces(town: Town) -> None:
+    """Some minutes later."""
+    town.sandbox.core.nonces._made.clear()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "One, tw",
+        "One, two, three.",
+        PLACEHOLDERS["thinking"],
+        f"One, two, three.\n{BOOKING_NOTE} 7 credits held until <t:1:t>.*",
+    ],
+    ids=["in the middle", "to its end", "not at all", "with a price to come"],
+)
+async def test_a_paid_answer_is_shown_to_its_end(town: Town, shown: str) -> None:
+    """F-15: settled and not shown; the words and the price stand there, once."""
+    turn = owed("m:1", await written(town, shown))
+    for _ in range(2):
+        assert await tell(town.bot, turn)
+    (told,) = await town.finished()
+    assert told["content"].startswith(f"{ANSWER}\n-# charged 0.08 credits · ref ")
+
+
+async def test_its_pages_go_on_where_they_stopped(town: Town) -> None:
+    """Each page once, also when it is told again long after the nonces are forgotten."""
+    first, second, third = pages(LONG)
+    turn = owed("m:1", await written(town, second[:500]), LONG)
+    assert await tell(town.bot, turn)
+    forget_nonces(town)
+    assert await tell(town.bot, turn)
+    told = [words(one) for one in await town.finished(2)]
+    assert told[0] == second
+    assert told[1].startswith(third)
+    assert len(told) == 2
+    assert first not in told
+
+
+async def test_a_page_that_is_none_of_them_keeps_its_words(town: Town) -> None:
+    """Then the whole answer follows as a reply to it."""
+    turn = owed("i:1", await written(town, "Something else entirely, and long enough."))
+    assert await tell(town.bot, turn)
+    page, reply = await town.finished(2)
+    assert page["content"] == "Something else entirely, and long enough."
+    assert reply["content"].startswith(ANSWER)
+    assert reply["message_reference"]["message_id"] == page["id"]
+
+
+async def test_a_question_whose_answer_stands_nowhere_is_answered(town: Town) -> None:
+    """A command has nothing to reply to: its token is gone."""
+    asked = await town.say("mira", "hello?")
+    assert await tell(town.bot, owed(f"m:{asked}"))
+    assert await tell(town.bot, owed("i:1"))
+    (told,) = await town.finished()
+    assert told["content"].startswith(ANSWER)
+    assert told["message_reference"]["message_id"] == asked
+
+
+@pytest.mark.parametrize("shown", ["Half", "x" * 1_990])
+async def test_an_interrupted_answer_is_told_once(town: Town, shown: str) -> None:
+    """F-17, F-19: also when the process ends between the telling and its note."""
+    turn = owed("m:1", await written(town, shown), None)
+    assert await tell(town.bot, turn)
+    before = [words(one) for one in await town.finished()]
+    forget_nonces(town)
+    assert await tell(town.bot, turn)
+    assert [words(one) for one in await town.finished()] == before
+    assert "\n".join(before).count("not charged") == 1
+
+
+async def test_a_message_that_is_gone_needs_no_telling(town: Town) -> None:
+    """Nor does a channel that is."""
+    assert await tell(town.bot, owed("m:1", "404"))
+
+
+class Away:
+    """A client that cannot reach Discord."""
+
+    def get_partial_messageable(self, channel_id: int) -> discord.PartialMessageable:
+        raise OSError(channel_id)
+
+
+async def test_while_discord_is_away_the_next_start_may_try() -> None:
+    """S-7: nothing is let go for a network that will be back."""
+    assert not await tell(cast("discord.Client", Away()), owed("m:1"))
+
+
+async def test_the_client_notes_whom_it_told(town: Town) -> None:
+    """And lives with a database that does not take the note."""
+    told: list[str] = []
+
+    class Chat:
+        async def told(self, reference: str) -> None:
+            told.append(reference)
+            raise StoreUnavailable(cause="locked")
+
+    services = town.bot.services
+    town.bot.services = replace(services, chat=cast("ChatService", Chat()))
+    await town.bot.tell_interrupted([owed("m:1", "404"), owed("i:2")])
+    assert told == ["m:1", "i:2"]
+    town.bot.services = services
