@@ -136,7 +136,8 @@ class Turn:
         """
         request = self._first_request()
         self._draft()
-        for requests_left in range(TOOL_ROUNDS_MAX, -1, -1):
+        requests_left = TOOL_ROUNDS_MAX
+        while True:
             finished = await self._ask(request)
             if isinstance(finished, Ending):
                 return self._cut(finished)
@@ -145,10 +146,11 @@ class Turn:
                 await self._run_tools(request, finished)
             if not finished.calls or not request.tools or self.stopped:
                 return self._complete(finished)
+            assert requests_left > 0, "the last request offers no tools"
             request = self._follow_up(request, finished, last=requests_left == 1)
+            requests_left -= 1
             if not await self._afford(request):
                 return self._cut(Ending.CREDITS)
-        raise AssertionError("the last request offers no tools")
 
     # --- one request ----------------------------------------------------------------------
 

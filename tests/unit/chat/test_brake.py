@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.chat.ports import Ending, FinalAnswer
@@ -19,7 +21,7 @@ from bot.providers.base import ChatEvent, TextDelta, ThoughtDelta
 from bot.text.messages import message
 from bot.text.money import Payment
 from storage.types import Cause
-from tests.unit.chat.world import MIRA, TOM, NewWorld, World, called, done, said
+from tests.unit.chat.world import MIRA, TOM, NewWorld, RecordingSink, World, called, done, said
 
 NAME = "aivideo"
 CUT = StreamCut(provider=NAME)
@@ -147,15 +149,15 @@ async def test_what_no_member_can_gain_by_neither_counts_nor_costs(
 async def test_a_restart_is_nobodys_trick(new_world: NewWorld) -> None:
     """F-19: an answer that a crash cut off counts for nothing."""
     world = new_world()
-    for _ in range(4):
-        sql = (
-            "INSERT INTO turns (reference, channel_id, author_id, author_name, model, question,"
-            " attachments, state, cause, tokens, begun_us, ended_us)"
-            f" VALUES ('x:{world.asked}', 1, {MIRA}, '', 'm', '', '[]', 'abandoned',"
-            f" 'interrupted', 9, 1, {world.clock.now_us()})"
-        )
-        await world.database.transact(lambda c, sql=sql: c.exec_driver_sql(sql))  # type: ignore[misc]
-        world.asked += 1
+    for _ in range(BROKEN_STREAMS_FREE + 1):
+        gate, sink = asyncio.Event(), RecordingSink()
+        world.provider.scripts = [[*said(WORDS), gate]]
+        task = world.start(world.question(), sink)
+        await sink.shows(WORDS)
+        await world.new_service().recover()
+        gate.set()
+        await task
+        world.service = world.new_service()
     assert charged(await break_off(world)) == 0
 
 
