@@ -9,6 +9,7 @@ from storage import inbox
 from storage.inbox import Verdict
 from storage.types import Callback
 from tests.unit.storage.bank import snapshot
+from tests.unit.storage.saboteur import MOMENTS, assert_all_or_nothing
 from tests.unit.storage.workshop import BODIES_MAX, MINUTE_US, WEEK_US, Workshop, arrival
 
 
@@ -151,6 +152,20 @@ def test_where_a_body_may_matter_nothing_is_lost(workshop: Workshop, status: str
     ) == (Verdict.NEW, Verdict.NEW, Verdict.CROWDED)
     kept = [one.body for one in workshop.callbacks(job)]
     assert kept == [BODIES[0], BODIES[3], "one more", "another"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_batch_is_stored_whole_or_not_at_all(workshop: Workshop, moment: str) -> None:
+    """F-112, I-35: also what makes room stays, when the n-th statement fails, for every n."""
+    job, other = workshop.at("unknown"), workshop.at("running")
+    workshop.arrive(*(arrival(job.id, body) for body in BODIES))
+    workshop.act(inbox.mark_seen, callback_ids=[one.id for one in workshop.callbacks(job)])
+    assert_all_or_nothing(
+        workshop,
+        lambda each: each.arrive(arrival(job.id, "new"), arrival(other.id), arrival(99)),
+        moment=moment,
+    )
+    assert "new" in [one.body for one in workshop.callbacks(job)]
 
 
 def test_a_refunded_job_still_wants_to_hear(workshop: Workshop) -> None:
