@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, and_, case, func, or_, select, tuple_
 
 from storage.job_rows import LATE_RESULT, LEGAL_MOVES, PENDING
-from storage.schema import LOSS_ID, accounts, artifacts, holds, job_events, jobs
-from storage.types import HoldState, JobStatus, Outcome
+from storage.outbox import PostState, Purpose
+from storage.schema import LOSS_ID, accounts, artifacts, holds, job_events, jobs, outbox
+from storage.types import HoldState, JobStatus, Outcome, Sink
 
 FACTS_MAX = 20
 """Per question, as in `storage.audit`."""
@@ -27,6 +28,7 @@ def audit_jobs(connection: Connection) -> tuple[str, ...]:
         *_attempts(connection),
         *_outcomes(connection),
         *_tasks(connection),
+        *_postings(connection),
     )
 
 
@@ -239,3 +241,31 @@ _SHARED = (
 def _tasks(connection: Connection) -> Iterator[str]:
     for row in connection.execute(_SHARED):
         yield f"I-25 task {row.task_id} of {row.provider}: {row.owners} jobs"
+
+
+# --- I-23: what is over has nothing on its way, and its outcome stands where its sink says --------
+
+_SINK_OF = case((outbox.c.purpose == Purpose.RESULT, Sink.MESSAGE.value), else_=Sink.DM.value)
+_MISPOSTED = (
+    select(jobs.c.id, jobs.c.sink, outbox.c.purpose, outbox.c.state)
+    .join(outbox, outbox.c.job_id == jobs.c.id)
+    .where(
+        jobs.c.status == JobStatus.DELIVERED,
+        or_(
+            outbox.c.state.in_({PostState.READY, PostState.SENDING}),
+            and_(
+                outbox.c.state == PostState.SENT,
+                outbox.c.purpose != Purpose.STATUS,
+                # A large file waits in the list, whose words stand in a message; and so does what
+                # was deleted twice.
+                jobs.c.sink.not_in([Sink.LIST, _SINK_OF]),
+            ),
+        ),
+    )
+    .limit(FACTS_MAX)
+)
+
+
+def _postings(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_MISPOSTED):
+        yield f"I-23 job {row.id}: delivered by {row.sink}, its {row.purpose} is {row.state}"

@@ -44,12 +44,13 @@ class Poster:
         if posting is None or posting.state is PostState.READY:
             return await self._first(showing, purpose, channel_id)
         showing = _as_in(showing, posting)
-        match posting.state:
-            case PostState.DEAD:
-                raise MessageTrouble(Trouble.REFUSED)
-            case PostState.SENT:
-                return await self._edit(showing, posting)
+        if posting.state is PostState.DEAD:
+            raise MessageTrouble(Trouble.REFUSED)
+        if posting.state is PostState.SENT:
+            known = posting.message_id
+            return None if known is None else await self._edit(showing, posting, known)
         if self._left_s(posting) > 0:
+            _log.info("posted_once_more", fault="F-16", job=showing.card.job.short_id)
             return await self._create(showing, posting, is_first=False)
         return await self._look(showing, posting)
 
@@ -105,9 +106,7 @@ class Poster:
         if is_first or posting.digest == self._messages.digest(showing):
             return shown
         # The nonce found the message of an earlier try, which says what was true then.
-        return await self._messages.edit(
-            showing, channel_id=posting.channel_id, message_id=shown.message_id
-        )
+        return await self._edit(showing, posting, shown.message_id)
 
     async def _refused(
         self, showing: Showing, posting: Posting, trouble: MessageTrouble, *, is_first: bool
@@ -142,9 +141,7 @@ class Poster:
                 raise
         if found is not None:
             await self._sent(posting, found)
-            return await self._messages.edit(
-                showing, channel_id=posting.channel_id, message_id=found
-            )
+            return await self._edit(showing, posting, found)
         showing = replace(showing, ping=False, is_marked=not is_readable)
         again = _current(
             await self._database.transact(
@@ -165,12 +162,16 @@ class Poster:
         )
         return await self._create(showing, again, is_first=is_readable)
 
-    async def _edit(self, showing: Showing, posting: Posting) -> Shown | None:
-        if posting.message_id is None:
-            return None
-        return await self._messages.edit(
-            showing, channel_id=posting.channel_id, message_id=posting.message_id
-        )
+    async def _edit(self, showing: Showing, posting: Posting, message_id: int) -> Shown:
+        """Say what is true now; where that is refused, the message stands as it was made."""
+        try:
+            return await self._messages.edit(
+                showing, channel_id=posting.channel_id, message_id=message_id
+            )
+        except MessageTrouble as trouble:
+            if trouble.trouble in {Trouble.PASSES, Trouble.GONE, Trouble.TOO_LARGE}:
+                raise
+            return Shown(message_id=message_id)
 
     # --- Parts --------------------------------------------------------------------------------
 

@@ -190,12 +190,10 @@ class Sinks:
 
     async def _first_sink(self, attempt: _Attempt) -> Delivered:
         """In order; but a message that may be there already is finished first (I-23)."""
+        posted = {Purpose.RESULT: self._by_message, Purpose.DM: self._by_dm}
+        first = [road for purpose, road in posted.items() if purpose in attempt.begun]
         roads: list[_Road] = [self._by_card, self._by_token, self._by_message, self._by_dm]
-        if Purpose.DM in attempt.begun:
-            roads.insert(0, self._by_dm)
-        if Purpose.RESULT in attempt.begun:
-            roads.insert(0, self._by_message)
-        for road in roads:
+        for road in (*first, *(road for road in roads if road not in first)):
             delivered = await self._tried(road, attempt)
             if delivered is not None:
                 return delivered

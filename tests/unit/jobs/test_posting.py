@@ -336,6 +336,18 @@ async def test_deleted_again_it_waits_in_the_list() -> None:
     assert scene.discord.with_outcome(job) == []
 
 
+@virtually
+async def test_a_message_that_stands_needs_no_second_one_when_the_channel_closes() -> None:
+    """I-23, F-89: it was made with the outcome; only that it is there was not written down."""
+    scene = Scene()
+    job = await deleted_card(scene)
+    await scene.deliver(job)
+    scene.restart()
+    scene.discord.channels[STUDIO].is_open = False
+    assert (await scene.bring(job)).sink is Sink.MESSAGE
+    scene.check_shown(job)
+
+
 # --- What may be there comes first ---------------------------------------------------------------
 
 

@@ -42,7 +42,20 @@ def _unguard(connection: Connection) -> None:
 
 _EVENT = "INSERT INTO job_events (job_id, old_status, new_status, cause, attempt, epoch, at_us)"
 
+_POSTING = (
+    "INSERT INTO outbox (job_id, purpose, channel_id, digest, nonce, state, windows, is_marked,"
+    " first_sent_us, message_id, cause)"
+)
+
 TAMPERING = {
+    "an outcome that is still on its way": (
+        f"{_POSTING} VALUES (6, 'dm', 1, '', 'n', 'sending', 1, 0, 1, NULL, NULL)",
+        "I-23 job 6: delivered by card, its dm is sending",
+    ),
+    "an outcome in two places": (
+        f"{_POSTING} VALUES (6, 'result', 1, '', 'n', 'sent', 1, 0, 1, 77, NULL)",
+        "I-23 job 6: delivered by card, its result is sent",
+    ),
     "a job without a hold": ("UPDATE jobs SET reference = 'x' WHERE id = 1", "I-4 job 1"),
     "a hold that ended too early": (
         "UPDATE jobs SET status = 'running', outcome = NULL WHERE id = 5",
