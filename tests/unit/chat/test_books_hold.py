@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loader import load
-from bot.catalogue.pricing import Basis, chat_cost_ucr
+from bot.catalogue.pricing import PPM, Basis, chat_cost_ucr
 from bot.chat.ports import Ending, Question
 from bot.errors import (
     AnswerMalformed,
@@ -106,17 +108,32 @@ def reported_ucr(world: World, scripts: list[list[Step]]) -> int | None:
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(plan=st.lists(turns, min_size=1, max_size=3), allowance_credits=st.integers(1, 60))
+@given(
+    plan=st.lists(turns, min_size=1, max_size=3),
+    allowance_credits=st.integers(1, 60),
+    multiplier_ppm=st.sampled_from([PPM, 2 * PPM, PPM // 3]),
+)
 def test_any_streams_leave_sound_books(
-    plan: list[tuple[str, list[list[Step]]]], allowance_credits: int
+    plan: list[tuple[str, list[list[Step]]]], allowance_credits: int, multiplier_ppm: int
 ) -> None:
-    """I-1 … I-5 after every turn; a complete answer's price is charged, or beyond the hold lost."""
-    asyncio.run(_play(plan, allowance_credits * UCR_PER_CREDIT))
+    """I-1 … I-5 after every turn; a complete answer's price is charged, or beyond the hold lost.
+
+    I-12: what the provider took is what the member paid, without the multiplier, and our loss.
+    """
+    catalogue = replace(load(), multiplier_ppm=multiplier_ppm)
+    asyncio.run(_play(plan, allowance_credits * UCR_PER_CREDIT, catalogue))
 
 
-async def _play(plan: list[tuple[str, list[list[Step]]]], allowance_ucr: int) -> None:
+async def _play(
+    plan: list[tuple[str, list[list[Step]]]], allowance_ucr: int, catalogue: Catalogue
+) -> None:
     books = InlineDatabase()
-    world = World(provider=ScriptedProvider(), database=books, allowance_ucr=allowance_ucr)
+    world = World(
+        provider=ScriptedProvider(),
+        database=books,
+        allowance_ucr=allowance_ucr,
+        catalogue=catalogue,
+    )
     for number, (model_id, scripts) in enumerate(plan):
         question = world.question(
             model_id=model_id,
@@ -156,4 +173,6 @@ async def _play_turn(world: World, question: Question, scripts: list[list[Step]]
     if final.ending is Ending.COMPLETE:
         expected_ucr = reported_ucr(world, scripts)
         if expected_ucr is not None:
-            assert charged_ucr + lost_ucr == expected_ucr
+            paid_ucr = charged_ucr * PPM // world.catalogue.multiplier_ppm
+            rounding_ucr = 2 + PPM // world.catalogue.multiplier_ppm
+            assert 0 <= paid_ucr + lost_ucr - expected_ucr <= rounding_ucr

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.catalogue.catalogue import Feature
 from bot.chat import service as service_module
@@ -16,7 +17,7 @@ from bot.chat.ports import Ending, FinalAnswer
 from bot.chat.surrogates import split_off
 from bot.errors import Interrupted, ProviderError, RateLimited, StreamCut, StreamStalled
 from bot.limits import SETTLE_DELAYS_S
-from bot.providers.base import ChatEvent, Citation, Searching, TextDelta, ThoughtDelta
+from bot.providers.base import ChatEvent, Citation, Searching, TextDelta, ThoughtDelta, Usage
 from storage.database import Connection
 from storage.inline import InlineDatabase
 from tests.unit.chat.test_booking import MoodyDatabase
@@ -74,6 +75,56 @@ async def test_what_happens_after_the_terminal_event_is_of_no_account(new_world:
     assert (final.text, final.ending) == ("whole", Ending.COMPLETE)
     assert await world.spent_ucr() == 100_000
     assert world.provider.closed == 1
+
+
+@pytest.mark.parametrize("multiplier_ppm", [1_000_000, 2_000_000, 500_000])
+async def test_a_price_above_the_hold_costs_the_operator_what_nobody_paid(
+    new_world: NewWorld, multiplier_ppm: int
+) -> None:
+    """F-51, I-9, I-10, I-12: capped at the hold, the rest lost in the provider's price; alarm."""
+    world = new_world([*said("ok"), done("40")], credits_a_day=100)
+    world.catalogue = replace(world.catalogue, multiplier_ppm=multiplier_ppm)
+    world.service = world.new_service()
+    with capture_logs() as logs:
+        final = await world.ask()
+    assert final.receipt is not None
+    assert 3_000_000 < final.receipt.charged_ucr < 20_000_000
+    paid_ucr = final.receipt.charged_ucr * 1_000_000 // multiplier_ppm
+    assert abs(paid_ucr + await world.loss_ucr() - 40_000_000) <= 2
+    (alarm,) = [one for one in logs if one["log_level"] == "error"]
+    assert (alarm["event"], alarm["fault"]) == ("cost_above_hold", "F-51")
+
+
+@pytest.mark.parametrize(
+    ("amount", "usage"),
+    [
+        ("-1", None),
+        ("NaN", None),
+        ("1e30", None),
+        (None, Usage(input_tokens=10**30, output_tokens=1)),
+    ],
+)
+async def test_an_absurd_report_raises_an_alarm(
+    new_world: NewWorld, amount: str | None, usage: Usage | None
+) -> None:
+    """F-51: the answer is delivered as ever, and the operator hears of it."""
+    world = new_world([*said("ok"), done(amount, usage=usage)])
+    with capture_logs() as logs:
+        final = await world.ask()
+    assert final.ending is Ending.COMPLETE
+    assert 0 < await world.spent_ucr() < 1_000_000
+    (alarm,) = [one for one in logs if one["log_level"] == "error"]
+    assert (alarm["event"], alarm["fault"]) == ("reported_price_rejected", "F-51")
+
+
+async def test_an_estimate_beyond_the_hold_is_no_alarm(new_world: NewWorld) -> None:
+    """We ended the answer ourselves: at most one delta is the operator's."""
+    world = new_world([*said(*["word " * 200] * 60)], credits_a_day=10)
+    with capture_logs() as logs:
+        final = await world.ask()
+    assert final.ending is Ending.CREDITS
+    assert 0 < await world.loss_ucr() < 700_000
+    assert [one for one in logs if one["log_level"] == "error"] == []
 
 
 async def test_sources_found_after_stop_are_not_shown(new_world: NewWorld) -> None:
