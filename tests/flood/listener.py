@@ -17,7 +17,6 @@ from pathlib import Path
 from sqlalchemy import event
 
 from bot import log
-from bot.assembly import AIVIDEO
 from bot.clock import SystemClock
 from bot.web.callbacks import CallbackRoute, add_callback_routes
 from bot.web.health import add_health_routes
@@ -30,6 +29,7 @@ from storage.database import Connection, Database
 from tests.unit.storage.bank import NONE
 from tests.unit.storage.workshop import new_job
 
+AIVIDEO = "aivideo"
 SIGNER = CallbackSigner([b"a key of thirty-two bytes for us."])
 JOBS = 20_000
 """Callbacks are spread over so many; when all have had one, the next attempt's turn comes."""

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 
-from bot.assembly import AIVIDEO
-from tests.flood.listener import JOBS, SIGNER
+from tests.flood.listener import AIVIDEO, JOBS, SIGNER
 
 HOST = "127.0.0.1"
 NETWORKS_MAX = 16_000
