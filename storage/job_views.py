@@ -87,7 +87,6 @@ _OPEN_CARDS = (
     .where(
         jobs.c.status.in_(sorted(PENDING)),
         jobs.c.finished_us.is_(None),
-        jobs.c.card_message_id.is_not(None),
         jobs.c.id > bindparam("after"),
     )
     .order_by(jobs.c.id)
@@ -96,7 +95,7 @@ _OPEN_CARDS = (
 
 
 def open_cards(connection: Connection, *, after_id: int = 0, limit: int) -> tuple[Job, ...]:
-    """The oldest jobs after `after_id` without an outcome whose card is shown somewhere."""
+    """The oldest jobs after `after_id` without an outcome: their cards say how far they are."""
     rows = connection.execute(_OPEN_CARDS, {"after": after_id, "most": limit})
     return tuple(job_of(row) for row in rows)
 

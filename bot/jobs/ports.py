@@ -114,9 +114,10 @@ class Delivery(Protocol):
     """Discord, as far as jobs need it."""
 
     async def show(self, card: Card) -> int | None:
-        """Bring the card up to date while the job runs; the id of its message, None without one.
+        """Bring the card up to date while the job runs; the id of its message.
 
-        Best effort: never raises for anything Discord does.
+        None when it does not stand there, or not yet so: it may be tried again. Best effort: never
+        raises for anything Discord does.
         """
         ...
 

@@ -58,7 +58,8 @@ class Refresher:
         self._changed.set()
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled; what a former process left unsaid is said first (F-6)."""
+        self._changed.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._loop(self._moved, self._show_moved, pause_s=0.0))
             group.create_task(self._loop(self._changed, self._round, pause_s=CARD_INTERVAL_S))
@@ -134,8 +135,11 @@ class Refresher:
         if self._shown.get(job_id) == face:
             return
         message_id = await self._bench.delivery.show(card)
+        if message_id is None:  # Discord is not there yet: nothing else may ever move this job
+            self._changed.set()
+            return
         self._shown[job_id] = face
-        if message_id is not None and message_id != card.job.card_message_id:
+        if message_id != card.job.card_message_id:
             await self._bench.database.transact(
                 jobs.record_card, job_id=job_id, message_id=message_id
             )

@@ -92,8 +92,9 @@ class Sinks:
     # --- Progress -----------------------------------------------------------------------------
 
     async def show(self, card: Card) -> int | None:
-        """Bring the card up to date; the id of its message, None without one. Never raises.
+        """Bring the card up to date; the id of its message. Never raises.
 
+        None without a message, or when a trouble that passes was in the way: try again.
         A card that was deleted stays away until there is an outcome to show (F-90).
         """
         return await self._shown(card, only_first=False)
@@ -108,16 +109,20 @@ class Sinks:
             async with asyncio.timeout(SHOW_TIMEOUT_S), memory.lock:
                 is_stale = only_first and memory.digest is not None
                 if not (is_stale or memory.is_over or memory.is_gone or job.outcome is not None):
+                    if not self._messages.is_reachable(job):
+                        return None
                     await self._bring_up_to_date(card, memory)
         except Exception as error:  # noqa: BLE001 - progress is never worth a failed job.
             _log.info("card_not_shown", job=job.short_id, error=repr(error))
+            if _passes(error):
+                return None
         return None if memory.is_gone else memory.message_id or job.card_message_id
 
     async def _bring_up_to_date(self, card: Card, memory: _Memory) -> None:
         job, showing = card.job, Showing(card=card)
         memory.message_id = job.card_message_id or memory.message_id
         digest = self._messages.digest(showing)
-        if memory.digest == digest or not self._messages.is_reachable(job):
+        if memory.digest == digest:
             return
         try:
             message_id = await self._somewhere(showing, memory.message_id)
@@ -316,3 +321,8 @@ def _delivered(sink: Sink, shown: Shown | None) -> Delivered:
     if shown.waits:
         return Delivered(sink=Sink.LIST, message_id=shown.message_id)
     return Delivered(sink=sink, message_id=shown.message_id, is_uploaded=shown.is_uploaded)
+
+
+def _passes(error: Exception) -> bool:
+    trouble = error.trouble if isinstance(error, MessageTrouble) else None
+    return isinstance(error, TimeoutError) or trouble is Trouble.PASSES

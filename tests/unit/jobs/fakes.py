@@ -344,6 +344,8 @@ class FakeDelivery:
     trouble: Exception | None = None
     """Raised by every delivery."""
     slow_s: float = 0.0
+    is_away: bool = False
+    """Nothing can be shown yet, as before the login."""
     show_error: Exception | None = None
     """A mistake in it: `show` never raises for anything that Discord does."""
     sink: Sink = Sink.CARD
@@ -354,6 +356,8 @@ class FakeDelivery:
         await asyncio.sleep(self.slow_s)
         if self.show_error is not None:
             raise self.show_error
+        if self.is_away:
+            return None
         if card.job.id not in self.outcomes:
             self.cards[card.job.id] = card
         self.shows[card.job.id] += 1

@@ -90,6 +90,45 @@ async def test_a_card_that_was_never_shown_appears_after_a_restart(world: World)
 
 
 @virtually
+async def test_a_card_that_could_not_be_shown_is_shown_later(world: World) -> None:
+    """F-4, F-6: the engine moves a job before Discord is there, and then has no reason to."""
+    world.provider.answers_after_s = 600.0
+    await world.boot()
+    job = await world.request()
+    await world.until_status(job, JobStatus.SUBMITTING)
+    await world.crash()
+    world.delivery.cards.clear()
+    world.delivery.is_away = True
+    await world.boot()
+    await world.until_status(job, JobStatus.UNKNOWN)
+    await world.clock.sleep(20)
+    assert job.id not in world.delivery.cards
+    world.delivery.is_away = False
+    await world.until(lambda: job.id in world.delivery.cards, within_s=10)
+    assert world.delivery.cards[job.id].job.status is JobStatus.UNKNOWN
+    await world.stop()
+
+
+@virtually
+async def test_a_start_brings_every_open_card_up_to_date(world: World) -> None:
+    """F-6: nothing moves an unclear job before its grace is over, and its card must say so."""
+    world.provider.answers_after_s = 600.0
+    await world.boot()
+    job = await world.request()
+    await world.until_status(job, JobStatus.SUBMITTING)
+    await world.crash()
+    world.delivery.is_away = True
+    await world.boot()
+    await world.until_status(job, JobStatus.UNKNOWN)
+    await world.crash()
+    world.delivery.is_away = False
+    world.delivery.cards.clear()
+    await world.boot()
+    await world.until(lambda: job.id in world.delivery.cards, within_s=10)
+    await world.stop()
+
+
+@virtually
 async def test_cards_are_not_refreshed_more_often_than_agreed(world: World) -> None:
     """One card, many changes: at most one edit in five seconds."""
     world.provider.task_takes_s = 40.0
