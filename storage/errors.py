@@ -102,10 +102,13 @@ class StoreCorrupt(StorageError):
 
 
 class StoreInUse(StorageError):
-    """Another live process holds the database (reliability.md S-8)."""
+    """Another live process holds the database (reliability.md S-8), since `since_us` (Unix µs)."""
 
-    def __init__(self, *, path: str, pid: int | None, host: str | None) -> None:
+    def __init__(
+        self, *, path: str, pid: int | None, host: str | None, since_us: int | None = None
+    ) -> None:
         super().__init__(f"{path}: held by pid {pid} on {host}")
         self.path = path
         self.pid = pid
         self.host = host
+        self.since_us = since_us

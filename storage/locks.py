@@ -39,9 +39,9 @@ class FileLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            pid, host = _holder(os.read(descriptor, HOLDER_BYTES_MAX))
+            held = _held(descriptor, database)
             os.close(descriptor)
-            raise StoreInUse(path=str(database), pid=pid, host=host) from error
+            raise held from error
         note = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note.encode(), 0)
@@ -64,10 +64,16 @@ def assert_free(path: Path, *, database: Path) -> None:
         # Shared, so that two who look at once do not see each other.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        pid, host = _holder(os.read(descriptor, HOLDER_BYTES_MAX))
-        raise StoreInUse(path=str(database), pid=pid, host=host) from error
+        raise _held(descriptor, database) from error
     finally:
         os.close(descriptor)
+
+
+def _held(descriptor: int, database: Path) -> StoreInUse:
+    """Who holds it; the note was written when the lock was taken, so its age tells since when."""
+    pid, host = _holder(os.read(descriptor, HOLDER_BYTES_MAX))
+    since_us = os.fstat(descriptor).st_mtime_ns // 1_000
+    return StoreInUse(path=str(database), pid=pid, host=host, since_us=since_us)
 
 
 def _holder(note: bytes) -> tuple[int | None, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from bot.catalogue.catalogue import Catalogue
@@ -70,7 +71,11 @@ def store_in_use(error: StoreInUse) -> str:
     """S-8: one clear line that names the holder."""
     holder = f"process {error.pid}" if error.pid is not None else "another process"
     where = f" on {error.host}" if error.host else ""
-    return f"Atelier is already running on the database {error.path}: {holder}{where}."
+    since = ""
+    if error.since_us is not None:
+        moment = datetime.fromtimestamp(error.since_us // 1_000_000, UTC)
+        since = f", since {moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"Atelier is already running on the database {error.path}: {holder}{where}{since}."
 
 
 def discord_refused(error: DiscordRefused) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +20,19 @@ from storage.errors import StoreInUse, StoreUnavailable
 
 HOLD = """
 import asyncio, sys
+from storage import preferences
 from storage.database import Database
+from storage.errors import StoreInUse
 
 async def main():
-    await Database.open(sys.argv[1])
+    database = await Database.open(sys.argv[1])
     print("open", flush=True)
-    sys.stdin.read()
+    for line in sys.stdin:
+        try:
+            await database.transact(preferences.put, key="zombie", value=line, now_us=1)
+            print("written", flush=True)
+        except StoreInUse as error:
+            print(f"fenced by {error.pid}", flush=True)
 
 asyncio.run(main())
 """
@@ -48,15 +57,50 @@ def other(url: str) -> Iterator[subprocess.Popen[str]]:
 async def test_a_second_process_is_told_who_holds_the_database(
     other: subprocess.Popen[str], url: str
 ) -> None:
-    """Pid and host; and the moment the holder dies, however it dies, the file is free."""
+    """S-8: pid, host, since when; and the moment the holder dies, however, the file is free."""
     with pytest.raises(StoreInUse) as refused:
         await Database.open(url)
     assert refused.value.pid == other.pid
     assert refused.value.host == socket.gethostname()
     assert refused.value.path == str(sqlite_path(url))
+    assert refused.value.since_us is not None
+    assert abs(refused.value.since_us / 1_000_000 - time.time()) < 60
     other.kill()
     other.wait()
     await (await Database.open(url)).close()
+
+
+async def test_a_frozen_process_keeps_the_database(other: subprocess.Popen[str], url: str) -> None:
+    """F-119: stopped is not dead; the kernel still holds its lock, so nobody else may write."""
+    other.send_signal(signal.SIGSTOP)
+    with pytest.raises(StoreInUse) as refused:
+        await Database.open(url)
+    assert refused.value.pid == other.pid
+    other.send_signal(signal.SIGCONT)
+    assert _say(other, "still here") == "written"
+
+
+async def test_a_process_that_wakes_up_after_a_takeover_is_fenced(
+    other: subprocess.Popen[str], url: str
+) -> None:
+    """F-119, I-29: frozen, its lock lost (another host, a removed file), then it goes on."""
+    assert _say(other, "before") == "written"
+    other.send_signal(signal.SIGSTOP)
+    sqlite_path(url).with_name("atelier.db.lock").unlink()
+    later = await Database.open(url)
+    await later.transact(preferences.put, key="mine", value="1", now_us=2)
+    other.send_signal(signal.SIGCONT)
+    assert _say(other, "too late") == f"fenced by {os.getpid()}"
+    assert await later.read(preferences.get, key="zombie") == "before\n"
+    await later.close()
+
+
+def _say(process: subprocess.Popen[str], line: str) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
 
 
 async def test_a_second_instance_in_one_process_is_refused_too(

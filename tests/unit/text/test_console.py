@@ -44,6 +44,10 @@ def test_an_unreachable_discord_tells_the_tries() -> None:
     [
         (StoreInUse(path="x.db", pid=7, host="box"), "process 7 on box"),
         (StoreInUse(path="x.db", pid=None, host=None), "another process"),
+        (
+            StoreInUse(path="x.db", pid=7, host="box", since_us=1_763_640_000_000_000),
+            "process 7 on box, since 2025-11-20 12:00:00 UTC.",
+        ),
     ],
 )
 def test_the_holder_of_the_database_is_named(error: StoreInUse, words: str) -> None:
