@@ -116,6 +116,9 @@ def translating(path: Path | str) -> Iterator[None]:
     """Raise our errors instead of the driver's, chained."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        # The driver's own, on names and messages of a damaged file (F-113).
+        raise StoreCorrupt(path=str(path), cause="text that is not UTF-8") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         meaning = _meaning(error, path)
         if meaning is None:

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestServer
 
+from sandbox.discord.gateway import GatewayOptions
+from sandbox.discord.server import DiscordSandbox
 from storage import preferences
 from storage.database import Database
 from storage.locks import FileLock
@@ -170,11 +173,43 @@ def held(migrated: Shell) -> Iterator[Shell]:
 
 @pytest.mark.parametrize("verb", ["run", "check", "migrate"])
 def test_a_second_process_ends_with_75_and_names_the_first(held: Shell, verb: str) -> None:
-    """S-8, F-119: before it talks to Discord."""
-    done = held.run_with_keys(verb)
+    """S-8, F-119, F-100: one line, before it talks to Discord or to the provider."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        done = held.run_with_keys(
+            verb, DISCORD_API_URL=f"{base}/api/v10", AIVIDEO_BASE_URL=f"{base}/v1"
+        )
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
     assert done.returncode == 75
-    assert f"process {os.getpid()}" in done.stderr
+    assert f"process {os.getpid()} on {socket.gethostname()}, since " in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "environ", "remedy"),
+    [
+        (TOKEN, {"MESSAGE_CONTENT": "true"}, "Message Content"),
+        ("another-token-of-this-bot-0123456789", {}, "DISCORD_TOKEN"),
+    ],
+    ids=["4014", "401"],
+)
+async def test_what_discord_refuses_ends_with_78_and_its_remedy(
+    migrated: Shell, token: str, environ: dict[str, str], remedy: str
+) -> None:
+    """F-82, F-88: one line, and no second try that would spend a session."""
+    sandbox = DiscordSandbox(token=token, options=GatewayOptions(token=token, privileged_intents=0))
+    async with TestServer(sandbox.app) as server:
+        sandbox.base_url = str(server.make_url("")).rstrip("/")
+        done = await asyncio.to_thread(
+            migrated.run_with_keys, "run", DISCORD_API_URL=sandbox.api_url, **environ
+        )
+        logins = [one for one in sandbox.core.log.since(0) if one["path"] == "/users/@me"]
+    assert done.returncode == 78, done.stderr
+    assert remedy in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert len(logins) == 1
 
 
 async def test_audit_works_beside_the_running_bot(migrated: Shell) -> None:

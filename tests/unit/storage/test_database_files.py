@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from storage import preferences
+from storage import preferences, sqlite
 from storage.database import Database, sqlite_path
 from storage.errors import StoreCorrupt, StoreUnavailable
 
@@ -99,6 +99,48 @@ async def test_a_damaged_file_is_refused(url: str, damage: str) -> None:
     with pytest.raises(StoreCorrupt) as refused:
         await Database.open(url)
     assert refused.value.path == str(path)
+    assert path.read_bytes() == before
+
+
+async def test_flipped_bytes_are_refused_or_change_nothing_that_holds(url: str) -> None:
+    """F-113: fifty random pages, one at a time; whatever opens is whole by every rule we have."""
+    database = await Database.open(url)
+    for number in range(50):
+        await database.transact(put, f"key {number}", value="x" * 1_000)
+    await database.close()
+    path = sqlite_path(url)
+    sound = path.read_bytes()
+    chance, refused = random.Random(113), 0
+    for _ in range(50):
+        damaged = bytearray(sound)
+        page = chance.randrange(len(sound) // 4_096)
+        for _byte in range(64):
+            damaged[page * 4_096 + chance.randrange(4_096)] ^= chance.randrange(1, 256)
+        path.write_bytes(damaged)
+        try:
+            opened = await Database.open(url)
+        except StoreCorrupt:
+            refused += 1
+            assert path.read_bytes() == damaged
+        else:
+            assert await opened.read(sqlite.quick_check) is None
+            await opened.close()
+        for companion in ("-wal", "-shm"):
+            path.with_name(path.name + companion).unlink(missing_ok=True)
+    assert refused > 10  # the others hit what no page uses
+
+
+async def test_a_database_of_a_later_release_is_left_alone(url: str) -> None:
+    """F-113: nothing is undone; the operator installs that release again."""
+    await (await Database.open(url)).close()
+    path = sqlite_path(url)
+    outside = sqlite3.connect(path)
+    outside.execute("UPDATE alembic_version SET version_num = '9999'")
+    outside.commit()
+    outside.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreCorrupt, match="9999"):
+        await Database.open(url)
     assert path.read_bytes() == before
 
 
