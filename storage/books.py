@@ -57,6 +57,11 @@ def digest(
     return hashlib.sha256(previous + "|".join(map(str, facts)).encode()).digest()
 
 
+# Built once, here as in the other modules of the ledger: building a statement costs more than
+# running it.
+_LINE = insert(journal).returning(journal.c.id)
+_ENTRIES = insert(entries)
+_NEWEST = select(entries.c.id, entries.c.digest).order_by(entries.c.id.desc()).limit(1)
 _FIRST = select(journal.c.kind, journal.c.user_id).where(
     journal.c.reference == bindparam("reference"), text(f"({JOURNAL_ONCE})")
 )
@@ -82,19 +87,18 @@ def record(connection: Connection, act: Act, moves: Sequence[Move]) -> None:
     """
     assert all(move.amount_ucr > 0 for move in moves)
     line = connection.execute(
-        insert(journal)
-        .values(
-            kind=act.kind,
-            user_id=act.user_id,
-            reference=act.reference,
-            hold_id=act.hold_id,
-            delta_ucr=act.delta_ucr,
-            actor_id=act.actor_id,
-            guild_id=act.guild_id,
-            reason=act.reason,
-            at_us=act.at_us,
-        )
-        .returning(journal.c.id)
+        _LINE,
+        {
+            "kind": act.kind,
+            "user_id": act.user_id,
+            "reference": act.reference,
+            "hold_id": act.hold_id,
+            "delta_ucr": act.delta_ucr,
+            "actor_id": act.actor_id,
+            "guild_id": act.guild_id,
+            "reason": act.reason,
+            "at_us": act.at_us,
+        },
     ).scalar_one()
     if moves:
         _append(connection, act, line, moves)
@@ -103,9 +107,7 @@ def record(connection: Connection, act: Act, moves: Sequence[Move]) -> None:
 
 def newest(connection: Connection) -> tuple[int, bytes]:
     """Number and digest of the last entry."""
-    last = connection.execute(
-        select(entries.c.id, entries.c.digest).order_by(entries.c.id.desc()).limit(1)
-    ).one_or_none()
+    last = connection.execute(_NEWEST).one_or_none()
     return (0, GENESIS) if last is None else (last.id, last.digest)
 
 
@@ -133,7 +135,7 @@ def _append(connection: Connection, act: Act, journal_id: int, moves: Sequence[M
                 "digest": link,
             }
         )
-    connection.execute(insert(entries), rows)
+    connection.execute(_ENTRIES, rows)
 
 
 _ADD = (

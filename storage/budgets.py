@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from storage import buckets
 from storage.books import newest
@@ -42,14 +42,17 @@ class BudgetChange:
     timezone: str | None = None
 
 
+_NEWEST = (
+    select(budgets.c.day_ucr, budgets.c.month_ucr, budgets.c.timezone)
+    .where(budgets.c.guild_id == bindparam("guild_id"))
+    .order_by(budgets.c.id.desc())
+    .limit(1)
+)
+
+
 def budget_of(connection: Connection, *, guild_id: int) -> Budget | None:
     """The newest word of staff; None when they never spoke."""
-    row = connection.execute(
-        select(budgets.c.day_ucr, budgets.c.month_ucr, budgets.c.timezone)
-        .where(budgets.c.guild_id == guild_id)
-        .order_by(budgets.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+    row = connection.execute(_NEWEST, {"guild_id": guild_id}).one_or_none()
     if row is None:
         return None
     return Budget(day_ucr=row.day_ucr, month_ucr=row.month_ucr, timezone=row.timezone)

@@ -13,6 +13,7 @@ from storage.books import Move
 from storage.buckets import Bucket
 from storage.errors import UnknownReference
 from storage.schema import ISSUER_ID, SPENT_ID, hold_parts, holds, journal
+from storage.schema import buckets as bucket_rows
 from storage.types import HoldState, Span
 from storage.wallet import Wallet
 
@@ -31,19 +32,20 @@ class HoldRow:
     loss_ucr: int | None
 
 
+_HOLD = select(
+    holds.c.id,
+    holds.c.user_id,
+    holds.c.amount_ucr,
+    holds.c.state,
+    holds.c.charged_ucr,
+    holds.c.returned_ucr,
+    holds.c.loss_ucr,
+).where(holds.c.reference == bindparam("reference"))
+
+
 def find(connection: Connection, reference: str) -> HoldRow | None:
     """By its reference, or None."""
-    row = connection.execute(
-        select(
-            holds.c.id,
-            holds.c.user_id,
-            holds.c.amount_ucr,
-            holds.c.state,
-            holds.c.charged_ucr,
-            holds.c.returned_ucr,
-            holds.c.loss_ucr,
-        ).where(holds.c.reference == reference)
-    ).one_or_none()
+    row = connection.execute(_HOLD, {"reference": reference}).one_or_none()
     if row is None:
         return None
     return HoldRow(
@@ -81,14 +83,24 @@ def guild_of(connection: Connection, hold_id: int) -> int | None:
 Parts = Sequence[tuple[Bucket, int]]
 
 
-def resolve(connection: Connection, row: HoldRow, wallet: Wallet, charged_ucr: int) -> list[Move]:
-    """What the end of a hold moves: of the member's buckets, and of each window of the budget.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What the end of a hold moves, and what of it the member may spend at once."""
+
+    moves: list[Move]
+    spendable_ucr: int
+
+
+def resolve(connection: Connection, row: HoldRow, wallet: Wallet, charged_ucr: int) -> Resolved:
+    """What is spent and what goes back: of the member's buckets, of each window of the budget.
 
     What a budget has spent goes back to the issuer: the member has paid, the budget only counted.
     """
     tracks = _parts(connection, row)
     spent, returned = _split(tracks.pop(None, ()), charged_ucr)
     wallets.give_grace(connection, wallet, (bucket for bucket, _part_ucr in returned))
+    # Only after a clock was set back has a bucket, once spent from, not yet started.
+    spendable_ucr = sum(part_ucr for b, part_ucr in returned if b.starts_us <= wallet.now_us)
     moves = [
         Move(from_account_id=b.held_id, to_account_id=SPENT_ID, amount_ucr=part_ucr)
         for b, part_ucr in spent
@@ -106,21 +118,23 @@ def resolve(connection: Connection, row: HoldRow, wallet: Wallet, charged_ucr: i
         Move(from_account_id=b.held_id, to_account_id=b.available_id, amount_ucr=part_ucr)
         for b, part_ucr in returned
     ]
-    return moves
+    return Resolved(moves=moves, spendable_ucr=spendable_ucr)
+
+
+_PARTS = (
+    buckets.ROWS.add_columns(hold_parts.c.amount_ucr.label("part_ucr"))
+    .join(hold_parts, hold_parts.c.bucket_id == bucket_rows.c.id)
+    .where(hold_parts.c.hold_id == bindparam("hold_id"))
+    .order_by(hold_parts.c.position)
+)
 
 
 def _parts(connection: Connection, row: HoldRow) -> dict[Span | None, Parts]:
     """The parts of a hold in the order of taking: the member's (None), the budget's by window."""
-    taken = connection.execute(
-        select(hold_parts.c.bucket_id, hold_parts.c.amount_ucr)
-        .where(hold_parts.c.hold_id == row.id)
-        .order_by(hold_parts.c.position)
-    ).all()
-    found = buckets.by_ids(connection, {part.bucket_id for part in taken})
     tracks: dict[Span | None, list[tuple[Bucket, int]]] = {}
-    for part in taken:
-        bucket = found[part.bucket_id]
-        tracks.setdefault(bucket.span, []).append((bucket, part.amount_ucr))
+    for *columns, part_ucr in connection.execute(_PARTS, {"hold_id": row.id}):
+        bucket = buckets.bucket_of(columns)
+        tracks.setdefault(bucket.span, []).append((bucket, part_ucr))
     return dict(tracks)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from storage import budgets
 from storage import wallet as wallets
@@ -26,6 +26,27 @@ from storage.wallet import Wallet
 LOSS_UCR_MAX = 1_000_000 * UCR_PER_CREDIT
 """F-51: one piece of work costs less by far; an absurd report must not overflow the account."""
 _PPM = 1_000_000
+
+_HOLD = insert(holds).returning(holds.c.id)
+_PARTS = insert(hold_parts)
+_PARTS_COUNT = (
+    select(func.count()).select_from(hold_parts).where(hold_parts.c.hold_id == bindparam("hold_id"))
+)
+_MORE = (
+    update(holds)
+    .where(holds.c.id == bindparam("hold_id"))
+    .values(amount_ucr=holds.c.amount_ucr + bindparam("more_ucr"))
+)
+_END = (
+    update(holds)
+    .where(holds.c.id == bindparam("hold_id"), holds.c.state == HoldState.OPEN)
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("state", "charged_ucr", "returned_ucr", "loss_ucr", "cause", "closed_us")
+        }
+    )
+)
 
 
 def hold(
@@ -87,9 +108,7 @@ def extend(
     more_ucr = _affordable(amount_ucr, wallet, windows)
     if more_ucr == 0:
         raise budgets.exhausted(windows, amount_ucr)
-    connection.execute(
-        update(holds).where(holds.c.id == row.id).values(amount_ucr=holds.c.amount_ucr + more_ucr)
-    )
+    connection.execute(_MORE, {"hold_id": row.id, "more_ucr": more_ucr})
     act = Act(
         kind=ActKind.EXTEND,
         user_id=row.user_id,
@@ -220,17 +239,14 @@ def _open(
     amount_ucr: int,
     guild_id: int | None,
 ) -> None:
-    hold_id = connection.execute(
-        insert(holds)
-        .values(
-            reference=reference,
-            user_id=wallet.user_id,
-            amount_ucr=amount_ucr,
-            state=HoldState.OPEN,
-            opened_us=wallet.now_us,
-        )
-        .returning(holds.c.id)
-    ).scalar_one()
+    row = {
+        "reference": reference,
+        "user_id": wallet.user_id,
+        "amount_ucr": amount_ucr,
+        "state": HoldState.OPEN,
+        "opened_us": wallet.now_us,
+    }
+    hold_id = connection.execute(_HOLD, row).scalar_one()
     act = Act(
         kind=ActKind.HOLD,
         user_id=wallet.user_id,
@@ -255,9 +271,7 @@ def _reserve(
     parts = wallet.parts(amount_ucr)
     if parts:
         parts += tuple((window.bucket, amount_ucr) for window in windows)
-        first = connection.execute(
-            select(func.count()).select_from(hold_parts).where(hold_parts.c.hold_id == hold_id)
-        ).scalar_one()
+        first = connection.execute(_PARTS_COUNT, {"hold_id": hold_id}).scalar_one()
         rows = [
             {
                 "hold_id": hold_id,
@@ -267,7 +281,7 @@ def _reserve(
             }
             for position, (bucket, part_ucr) in enumerate(parts, start=first)
         ]
-        connection.execute(insert(hold_parts), rows)
+        connection.execute(_PARTS, rows)
     moves = [
         Move(from_account_id=b.available_id, to_account_id=b.held_id, amount_ucr=part_ucr)
         for b, part_ucr in parts
@@ -282,20 +296,18 @@ def _end(connection: Connection, row: HoldRow, outcome: _Outcome, now_us: int) -
     wallet = wallets.load(connection, user_id=row.user_id, now_us=now_us)
     returned_ucr = row.amount_ucr - outcome.charged_ucr
     loss_ucr = min(outcome.loss_ucr, LOSS_UCR_MAX)
-    ended = connection.execute(
-        update(holds)
-        .where(holds.c.id == row.id, holds.c.state == HoldState.OPEN)
-        .values(
-            state=outcome.state,
-            charged_ucr=outcome.charged_ucr,
-            returned_ucr=returned_ucr,
-            loss_ucr=loss_ucr,
-            cause=outcome.cause,
-            closed_us=wallet.now_us,
-        )
-    )
-    assert ended.rowcount == 1
-    moves = resolve(connection, row, wallet, outcome.charged_ucr)
+    end = {
+        "hold_id": row.id,
+        "state": outcome.state,
+        "charged_ucr": outcome.charged_ucr,
+        "returned_ucr": returned_ucr,
+        "loss_ucr": loss_ucr,
+        "cause": outcome.cause,
+        "closed_us": wallet.now_us,
+    }
+    assert connection.execute(_END, end).rowcount == 1
+    resolved = resolve(connection, row, wallet, outcome.charged_ucr)
+    moves = resolved.moves
     if loss_ucr > 0:
         moves.append(Move(from_account_id=ISSUER_ID, to_account_id=LOSS_ID, amount_ucr=loss_ucr))
     act = Act(
@@ -311,7 +323,7 @@ def _end(connection: Connection, row: HoldRow, outcome: _Outcome, now_us: int) -
         charged_ucr=outcome.charged_ucr,
         returned_ucr=returned_ucr,
         loss_ucr=loss_ucr,
-        available_ucr=_available_ucr(connection, row, now_us),
+        available_ucr=wallet.available_ucr + resolved.spendable_ucr,
     )
 
 
@@ -331,9 +343,5 @@ def _as_it_ended(connection: Connection, row: HoldRow, now_us: int) -> Settlemen
         charged_ucr=row.charged_ucr,
         returned_ucr=row.returned_ucr,
         loss_ucr=row.loss_ucr,
-        available_ucr=_available_ucr(connection, row, now_us),
+        available_ucr=wallets.load(connection, user_id=row.user_id, now_us=now_us).available_ucr,
     )
-
-
-def _available_ucr(connection: Connection, row: HoldRow, now_us: int) -> int:
-    return wallets.load(connection, user_id=row.user_id, now_us=now_us).available_ucr
