@@ -50,6 +50,10 @@ _NEWEST = (
 )
 
 
+_FIRST = select(budgets.c.guild_id).where(budgets.c.reference == bindparam("reference"))
+_CHANGE = insert(budgets)
+
+
 def budget_of(connection: Connection, *, guild_id: int) -> Budget | None:
     """The newest word of staff; None when they never spoke."""
     row = connection.execute(_NEWEST, {"guild_id": guild_id}).one_or_none()
@@ -84,26 +88,23 @@ def set_budget(
         month_ucr=before.month_ucr if change.month_ucr is None else change.month_ucr or None,
         timezone=change.timezone or before.timezone,
     )
-    connection.execute(
-        insert(budgets).values(
-            guild_id=guild_id,
-            reference=reference,
-            day_ucr=after.day_ucr,
-            month_ucr=after.month_ucr,
-            timezone=after.timezone,
-            actor_id=actor_id,
-            after_entry_id=newest(connection)[0],
-            at_us=now_us,
-        )
-    )
+    row = {
+        "guild_id": guild_id,
+        "reference": reference,
+        "day_ucr": after.day_ucr,
+        "month_ucr": after.month_ucr,
+        "timezone": after.timezone,
+        "actor_id": actor_id,
+        "after_entry_id": newest(connection)[0],
+        "at_us": now_us,
+    }
+    connection.execute(_CHANGE, row)
     touch(connection, guild_id=guild_id, now_us=now_us)
     return after
 
 
 def _repeated(connection: Connection, *, guild_id: int, reference: str) -> bool:
-    first = connection.execute(
-        select(budgets.c.guild_id).where(budgets.c.reference == reference)
-    ).scalar_one_or_none()
+    first = connection.execute(_FIRST, {"reference": reference}).scalar_one_or_none()
     if first is not None and first != guild_id:
         raise Duplicate(reference=reference)
     return first is not None

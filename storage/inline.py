@@ -49,11 +49,22 @@ class InlineDatabase:
             self.run(migrate.upgrade)
         elif (image := _images.get(MEMORY)) is None:
             self.run(migrate.upgrade)
-            _images[MEMORY] = self._driver().serialize()
+            _images[MEMORY] = self.image()
         else:
-            self._driver().deserialize(image)
-            # What the copy brought along are its own settings.
-            sqlite.set_pragmas(self._driver())
+            self.restore(image)
+
+    def image(self) -> bytes:
+        """All that is committed, as a file would hold it."""
+        return bytes(self._driver().serialize())
+
+    def restore(self, image: bytes | None = None) -> None:
+        """Be what `image` was taken of, in memory; without one, empty and migrated.
+
+        Thousands of times faster than another database, because all that was compiled stays.
+        """
+        self._driver().deserialize(_images[MEMORY] if image is None else image)
+        # What the copy brought along are its own settings.
+        sqlite.set_pragmas(self._driver())
 
     def _driver(self) -> Any:
         return self.engine.raw_connection().driver_connection
