@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,34 @@ async def test_killed_while_the_create_was_on_its_way(studio: Studio) -> None:
     task = await studio.task_made(0)
     await kill_and_restart(world)
     await studio.finish(task)
+    await ends_well(studio, interaction_id, before)
+
+
+def left_in(data: Path) -> list[tuple[str]]:
+    """The states of all jobs in a database that was closed: its log is part of it again."""
+    (database,) = data.glob("*.db")
+    assert not database.with_name(f"{database.name}-wal").exists()
+    with closing(sqlite3.connect(database)) as books:
+        return books.execute("SELECT status FROM jobs").fetchall()
+
+
+async def test_stopped_while_the_create_was_on_its_way(studio: Studio, data: Path) -> None:
+    """F-20, S-11: its answer is awaited and written down; checkpoint, exit 0, and no doubt."""
+    world = studio.world
+    before = await world.balance("mira")
+    await world.provider_fault("create_slow", delay_s=2)
+    interaction_id = await studio.order("imagine", prompt="on its way")
+    await studio.shows(interaction_id, lambda card: bool(visible_text(card)), "the order")
+
+    async def sent() -> bool:
+        requests = (await world.get("provider/requests", since="0"))["requests"]
+        return any(request["path"].endswith("/generations") for request in requests)
+
+    await world.until(sent, "the create has left", user="mira")
+    assert (await world.send("bot", {"action": "stop"}))["exit_code"] == 0
+    assert left_in(data) == [("running",)]
+    await world.send("bot", {"action": "start"})
+    await world.bot_online()
     await ends_well(studio, interaction_id, before)
 
 
