@@ -1,1 +1,1 @@
-"""What the bot answers over HTTP: today its health, later the callbacks of providers."""
+"""What the bot answers over HTTP: its health, and the callbacks of providers."""

@@ -101,11 +101,11 @@ class Intake:
             for waiting in batch:
                 await self._store([waiting])
         else:
-            if Verdict.NEW in verdicts:
-                self.wake()
             for waiting, verdict in zip(batch, verdicts, strict=True):
                 if not waiting.verdict.done():
                     waiting.verdict.set_result(verdict)
+            if Verdict.NEW in verdicts:
+                self.wake()
 
     async def _commit(self, batch: Sequence[_Waiting]) -> tuple[Verdict, ...]:
         now_us = self.clock.now_us()

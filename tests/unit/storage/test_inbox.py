@@ -211,6 +211,17 @@ def test_what_was_acted_on_is_marked(workshop: Workshop) -> None:
     assert [callback.seen_us for callback in workshop.callbacks(job)] == [first_us, None]
 
 
+def test_what_was_not_acted_on_is_found_with_its_tries(workshop: Workshop) -> None:
+    """I-35, F-65: how often the named task was read outlives the process."""
+    job = workshop.at("unknown")
+    workshop.arrive(arrival(job.id, "a"), arrival(job.id, "b"))
+    first, second = workshop.callbacks(job)
+    workshop.act(inbox.mark_seen, callback_ids=[first.id])
+    workshop.database.run(inbox.tried, callback_ids=[second.id])
+    (left,) = workshop.database.view(inbox.unseen_of, job_id=job.id)
+    assert (left.body, left.tries, first.tries) == ("b", second.tries + 1, second.tries)
+
+
 def test_old_bodies_are_deleted_once_they_are_of_no_use(workshop: Workshop) -> None:
     """C-45: seen, or of a job that has succeeded anyway; never what still waits (I-35)."""
     seen, succeeded, waiting, young = (workshop.at("running") for _ in range(4))
