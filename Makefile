@@ -59,6 +59,9 @@ simulate: $(DEVELOPMENT) ## many seeded worlds: SEEDS=1000 FROM=0 PROCESSES=2
 simulate-night: $(DEVELOPMENT) ## 100,000 of them
 	$(BIN)/python -m tests.simulation.run --seeds 100000 --from $(FROM) --processes $(PROCESSES)
 
+mutants: $(DEVELOPMENT) ## break the program on purpose, and see that the tests notice
+	@$(BIN)/python -m tests.mutants --processes $(PROCESSES)
+
 check: $(DEVELOPMENT) ## lint, types, layers, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -62,7 +62,7 @@ def main() -> int:
             f"  {verdict.killer}\n"
         )
         sys.stdout.flush()
-    sys.stdout.write(f"{len(chosen)} judged (canary and control among them), {wrong} wrong\n")
+    sys.stdout.write(f"{len(chosen)} judged, {wrong} wrong\n")
     return 1 if wrong else 0
 
 

@@ -55,10 +55,10 @@ POSTING = (
                 path="bot/jobs/posting.py",
                 old="        if found is not None:\n"
                 "            await self._sent(posting, found)\n"
-                "            return await self._messages.edit(\n",
+                "            return await self._edit(",
                 new="        if found is not None and found < 0:\n"
                 "            await self._sent(posting, found)\n"
-                "            return await self._messages.edit(\n",
+                "            return await self._edit(",
             ),
         ),
         killers=(_POSTING,),

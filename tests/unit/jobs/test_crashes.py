@@ -200,6 +200,25 @@ async def test_files_of_a_former_process_are_removed_at_boot(world: World) -> No
 
 
 @virtually
+async def test_a_secured_result_is_paid_once_after_the_crash(world: World) -> None:
+    """F-13: the bytes were here, the settle was not; they are fetched again, and paid once."""
+    world.files.slow_s = 10.0
+    await world.boot()
+    job = await world.request()
+    await world.until(lambda: bool(world.files.fetched))
+    world.fuse.at = world.fuse.passed
+    await world.until(lambda: world.fuse.burnt)
+    assert world.files.kept
+    assert world.fresh(job).status is JobStatus.RUNNING
+    await world.crash()
+    await world.boot()
+    over = await world.delivered(job)
+    assert (over.outcome, over.charged_ucr) == (Outcome.SUCCEEDED, job.price_ucr)
+    await world.stop()
+    world.check_over()
+
+
+@virtually
 async def test_a_shutdown_waits_for_creates_in_flight(world: World) -> None:
     """F-20, S-11: an answer that comes within 25 s is written down; no doubt is made."""
     world.provider.answers_after_s = 20.0
