@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, and_, case, func, or_, select, tuple_
 
-from storage.job_rows import LATE_RESULT, LEGAL_MOVES, PENDING
+from storage.job_rows import LATE, LATE_RESULT, LEGAL_MOVES, PENDING
 from storage.outbox import PostState, Purpose
 from storage.schema import LOSS_ID, accounts, artifacts, holds, job_events, jobs, outbox
 from storage.types import HoldState, JobStatus, Outcome, Sink
@@ -23,6 +23,7 @@ def audit_jobs(connection: Connection) -> tuple[str, ...]:
     return (
         *_holds(connection),
         *_losses(connection),
+        *_strays(connection),
         *_last_events(connection),
         *_moves(connection),
         *_attempts(connection),
@@ -85,6 +86,30 @@ def _losses(connection: Connection) -> Iterator[str]:
         yield f"I-10 operator loss: {row.balance_ucr} stored, {row.lost_ucr} by holds"
 
 
+# Each loss after the end names its job, and is of the same member.
+_owner = jobs.alias("owner")
+_STRAYED = (
+    select(holds.c.reference, holds.c.loss_ucr)
+    .outerjoin(
+        _owner,
+        and_(
+            _owner.c.user_id == holds.c.user_id,
+            or_(
+                holds.c.reference == LATE + _owner.c.reference,
+                holds.c.reference.startswith(LATE + _owner.c.reference + ":"),
+            ),
+        ),
+    )
+    .where(holds.c.reference.startswith(LATE), _owner.c.id.is_(None))
+    .limit(FACTS_MAX)
+)
+
+
+def _strays(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_STRAYED):
+        yield f"I-10 loss {row.reference}: {row.loss_ucr} of no job"
+
+
 # --- I-20: the last event is where the job is; each follows from the one before, by a legal move --
 
 _NEWEST = select(job_events.c.job_id, func.max(job_events.c.id).label("event_id")).group_by(
@@ -142,8 +167,10 @@ _MISMOVED = (
 
 def _moves(connection: Connection) -> Iterator[str]:
     for row in connection.execute(_MISMOVED):
+        # I-21: what is over is never left.
+        number = "I-21" if row.before == JobStatus.DELIVERED else "I-20"
         yield (
-            f"I-20 job {row.job_id}: {row.old_status} to {row.new_status}"
+            f"{number} job {row.job_id}: {row.old_status} to {row.new_status}"
             f" ({row.cause}) after {row.before}"
         )
 
@@ -212,6 +239,8 @@ _MISENDED = (
             (jobs.c.status == JobStatus.DELIVERED) != jobs.c.sink.is_not(None),
             (jobs.c.status == JobStatus.DELIVERED) != jobs.c.delivered_us.is_not(None),
             and_(_SUCCEEDED == 1, jobs.c.late_us.is_not(None)),
+            # S-5: only a task whose job was given up is looked for.
+            and_(jobs.c.looks > 0, or_(jobs.c.task_id.is_(None), jobs.c.failure.is_(None))),
             (_FILES > 0) != or_(_SUCCEEDED == 1, jobs.c.late_us.is_not(None)),
         )
     )

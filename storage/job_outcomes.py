@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, insert, or_, select
 
 from storage import ledger
-from storage.job_rows import LATE_RESULT, PENDING, change, move, note, released, unbound
+from storage.job_rows import LATE, LATE_RESULT, PENDING, change, move, note, released, unbound
 from storage.job_views import get
 from storage.schema import artifacts as files
 from storage.schema import holds, jobs
@@ -182,7 +182,7 @@ def _lose_task(
             connection,
             user_id=job.user_id,
             loss_ucr=loss_ucr - booked_ucr,
-            reference=f"late:{job.reference}" + ("" if is_own else f":{task_id}"),
+            reference=f"{LATE}{job.reference}" + ("" if is_own else f":{task_id}"),
             cause=Cause.LATE_RESULT,
             now_us=now_us,
         )

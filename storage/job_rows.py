@@ -43,6 +43,8 @@ LEGAL_MOVES = frozenset(
 )
 """S-1. Never from UNKNOWN back to QUEUED: what may have been paid is not sent again."""
 
+LATE = "late:"
+"""How the references of losses begin that were booked after a job's end (I-10)."""
 LATE_RESULT = "late_result"
 """The cause of the one event that moves nothing (S-6)."""
 

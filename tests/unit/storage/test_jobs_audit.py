@@ -88,6 +88,19 @@ TAMPERING = {
         f"{_EVENT} VALUES (4, 'unknown', 'queued', 'x', 1, 0, 0)",
         "I-20 job 4: unknown to queued",
     ),
+    "a move out of the end": (
+        f"{_EVENT} VALUES (6, 'delivered', 'queued', 'x', 1, 0, 0)",
+        "I-21 job 6: delivered to queued",
+    ),
+    "a late loss of no job": (
+        "UPDATE holds SET reference = 'late:elsewhere' WHERE reference LIKE 'late:%'",
+        "I-10 loss late:elsewhere",
+    ),
+    "a late loss of somebody else": (
+        "UPDATE holds SET user_id = 5 WHERE reference LIKE 'late:%'",
+        "I-10 loss late:",
+    ),
+    "a look for what has come": ("UPDATE jobs SET looks = 1 WHERE id = 6", "I-22 job 6"),
     "a stillstand for no reason": (
         f"{_EVENT} VALUES (5, 'finished', 'finished', 'x', 1, 0, 0)",
         "I-20 job 5: finished to finished",

@@ -178,6 +178,7 @@ def test_texts_and_people_may_be_erased(workshop: Workshop) -> None:
         "UPDATE jobs SET channel_id = 0, guild_id = NULL",
         "UPDATE holds SET user_id = -1",
         "UPDATE buckets SET owner_id = -1",
+        "UPDATE journal SET user_id = -1",
     ):
         workshop.database.run(lambda c, text: c.exec_driver_sql(text), statement)
     assert workshop.database.view(jobs.list_for, user_id=MIRA, limit=10) == ()
