@@ -15,7 +15,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.discordio import cards, endpoints, recovery, rest_breaker
-from bot.discordio.faults import DISCORD_ERRORS, REACHABILITY_ERRORS, is_worth_an_alarm, translated
+from bot.discordio.faults import (
+    DISCORD_ERRORS,
+    REACHABILITY_ERRORS,
+    is_answered_elsewhere,
+    is_worth_an_alarm,
+    translated,
+)
 from bot.discordio.job_cards import JobCards
 from bot.discordio.job_desk import JobDesk
 from bot.discordio.messages import DiscordMessages
@@ -247,6 +253,10 @@ class AtelierBot(commands.Bot):
         kind = "i" if isinstance(where, discord.Interaction) else "m"
         reference = f"{kind}:{where.id}"
         failure = translated(error, reference=reference)
+        if is_answered_elsewhere(error):
+            # Another process with this token, or our own answer whose receipt got lost.
+            _log.warning("another_instance_answers", fault="F-100", reference=reference)
+            return
         if isinstance(failure, Duplicate):
             _log.info("repeated", reference=failure.reference)
             return

@@ -63,6 +63,13 @@ def translated(error: Exception, *, reference: str) -> Exception:
     return ours
 
 
+def is_answered_elsewhere(error: BaseException | None) -> bool:
+    """Whether Discord has an answer to this interaction that we do not know of (F-100)."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    return isinstance(error, discord.HTTPException) and error.code == ALREADY_ACKNOWLEDGED
+
+
 def is_worth_an_alarm(error: Exception) -> bool:
     """Whether the operator should look; a refusal or a typing mistake is everyday life."""
     everyday = InvalidInput | Refused | InsufficientCredits | BudgetExhausted | Duplicate

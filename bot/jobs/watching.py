@@ -85,6 +85,7 @@ class Watcher:
             provider = self._bench.providers.for_provider(job.provider, model=job.model)
             return await provider.get(task_id)
         except ProviderError as error:
+            self._bench.breakers.of(job.provider).note_operator_error(error)
             _log.info(
                 "task_not_read",
                 fault="F-35" if type(error).__name__ == "TaskNotFound" else "F-39",

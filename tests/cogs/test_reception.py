@@ -105,6 +105,22 @@ async def test_an_order_cut_off_before_its_acceptance_is_told() -> None:
         assert [has_token for _id, has_token in rows(database)] == [False]
 
 
+async def test_an_answer_of_another_instance_is_left_alone(studio: Studio) -> None:
+    """F-100: two processes with one token; no job, no second word, one warning."""
+    body = {"message": "Interaction has already been acknowledged.", "code": 40060}
+    await studio.town.fault(path_regex="/interactions/.*/callback", status=400, body=body)
+    coming = asyncio.ensure_future(studio.town.bot.wait_for("interaction"))
+    with capture_logs() as lines:
+        await studio.use("mira", "imagine", options={"prompt": "a fox"})
+        await coming
+        log = studio.town.sandbox.core.log
+        await studio.town.until(lambda _: 400 in [one["status"] for one in log.since(0)])
+        await settle()
+    assert "another_instance_answers" in [line["event"] for line in lines]
+    assert studio.foreman.jobs_of((await coming).user.id) == []
+    assert [one["status"] for one in log.since(0)][-1] == 400
+
+
 async def test_what_was_never_acknowledged_cannot_be_told(town: Town) -> None:
     """F-2: Discord has said that the application did not respond; nothing breaks on it."""
     reception = town.bot.reception

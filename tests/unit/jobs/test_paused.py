@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.errors import PauseCause, ProviderCreditsExhausted, ProviderPaused
+from bot.errors import InvalidApiKey, PauseCause, ProviderCreditsExhausted, ProviderPaused
 from bot.providers.base import Unknown, UnknownCause
+from storage.types import JobStatus, Outcome
 from tests.unit.jobs.virtual import virtually
 from tests.unit.jobs.world import World
 
@@ -38,4 +39,20 @@ async def test_unclear_creates_pause_the_provider(world: World) -> None:
     with pytest.raises(ProviderPaused) as caught:
         await world.request()
     assert caught.value.cause is PauseCause.UNCLEAR
+    await world.stop()
+
+
+@virtually
+async def test_a_closed_account_is_noticed_by_reading_a_task(world: World) -> None:
+    """F-31: whoever orders next is told, although no create was refused yet; the job goes on."""
+    await world.boot()
+    job = await world.request()
+    await world.until_status(job, JobStatus.RUNNING)
+    world.provider.get_errors = [InvalidApiKey(provider="aivideo", status=401)]
+    await world.until(lambda: not world.provider.get_errors)
+    await world.clock.sleep(1.0)
+    with pytest.raises(ProviderPaused) as caught:
+        await world.request()
+    assert caught.value.cause is PauseCause.KEY
+    assert (await world.delivered(job)).outcome is Outcome.SUCCEEDED
     await world.stop()
