@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+import bot.providers
 from bot.catalogue.media import MediaModel, MediaPrice, Option, OptionKind, PriceUnit
 from bot.errors import AttachmentTooLarge, ProviderError, ProviderUnreachable, RequestInvalid
 from bot.limits import CREATE_BODY_BYTES_MAX
@@ -44,6 +47,8 @@ from tests.unit.providers.media_support import (
     open_lab,
 )
 from tests.unit.providers.support import API_KEY, PlainHost, answers, cut, error_body, reset
+
+PROVIDERS = Path(bot.providers.__path__[0])
 
 CALLBACK = "https://bot.example/callbacks/7/1/abc"
 SOON = Timeouts(create_s=0.2)
@@ -388,3 +393,16 @@ async def test_each_error_of_the_video_document(status: int, expected: str) -> N
     else:
         assert isinstance(verdict, Unknown)
         assert verdict.cause == expected
+
+
+def test_nothing_that_tries_again_is_within_reach_of_a_create() -> None:
+    """Section 5, test (iv), decision 2: tenacity wraps reads in one module, and no create."""
+    users = {path.name for path in PROVIDERS.parent.rglob("*.py") if "tenacity" in path.read_text()}
+    assert users == {"http.py"}
+    create_road = ("tasks.py", "openai_video.py", "media_http.py", "../jobs/submitting.py")
+    for name in create_road:
+        source = (PROVIDERS / name).read_text()
+        assert not re.search(r"\b(_tries|Retrying|retry)\(|\.post\(path", source), name
+        assert "_http.post(" not in source, name
+    assert "send_create(self._http" in (PROVIDERS / "tasks.py").read_text()
+    assert "send_create(self._http" in (PROVIDERS / "openai_video.py").read_text()
