@@ -132,7 +132,7 @@ class Life:
         return [
             f"log: {json.dumps(line)[:400]}"
             for line in self.lines
-            if line.get("event") in _BUGS or "Traceback" in str(line)
+            if line.get("event") in _BUGS or str(line.get("event")).startswith("Traceback")
         ]
 
 

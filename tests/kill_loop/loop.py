@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from sandbox.discord.world import MessageFlag
 from tests.kill_loop import checks, shot
 from tests.kill_loop.life import STARTS_WITHOUT_DELAY, Life, LifeFailed, forgive_starts
 from tests.kill_loop.members import Members
@@ -92,7 +91,7 @@ class KillLoop:
                 people.cancel()
                 with suppress(asyncio.CancelledError):
                     await people
-            self._sum_up(town, witness, members)
+            self._sum_up(witness, members)
         return report
 
     # --- one life ---------------------------------------------------------------------------------
@@ -189,17 +188,13 @@ class KillLoop:
         witness.look(iter(list(members.asked)))
         return not checks.unfinished(witness, taken)
 
-    def _sum_up(self, town: Town, witness: Witness, members: Members) -> None:
+    def _sum_up(self, witness: Witness, members: Members) -> None:
         report, taken = self._report, self._shot
         report.asked = members.counts
         report.jobs = Counter(job.outcome or job.status for job in taken.jobs.values())
         report.turns = Counter(turn.state for turn in taken.turns.values())
         report.entries = taken.entries
         report.held = len(checks.held(witness, taken))
-        report.stuck = sum(
-            bool(message.flags & MessageFlag.LOADING) and not message.deleted
-            for message in town.messages()
-        )
         report.acknowledged = Counter(
             cards=len(witness.cards),
             answers=sum(bool(answer.prices_ucr) for answer in witness.answers.values()),

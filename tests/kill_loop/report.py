@@ -25,7 +25,6 @@ class Report:
     turns: Counter[str] = field(default_factory=Counter)
     acknowledged: Counter[str] = field(default_factory=Counter)
     held: int = 0
-    stuck: int = 0
     entries: int = 0
     broken: tuple[str, ...] = ()
     kept: str = ""
@@ -49,8 +48,6 @@ class Report:
             f"not over at death: {_told(self.at_death)}",
             f"aimed at (hit): {_aims(self.aims, self.hits)}",
         ]
-        if self.stuck:
-            lines.append(f"commands left on 'thinking' for ever: {self.stuck}")
         if self.broken:
             lines += ["", f"BROKEN with seed {self.seed} after {self.kills} kills:", *self.broken]
             lines.append(f"database and log are kept in {self.kept}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.discord.world import Message, Version
+from sandbox.discord.world import Message, MessageFlag, Version
 from sandbox.provider.account import Entry
 from sandbox.provider.tasks.task import Task
 from tests.e2e.world import buttons, visible_text
@@ -78,6 +78,8 @@ class Witness:
     cards: dict[int, Card] = field(default_factory=dict)
     answers: dict[int, Answer] = field(default_factory=dict)
     """By the id of the question."""
+    thinking: set[int] = field(default_factory=set)
+    """Messages that still say *thinking…*."""
     grants: set[int] = field(default_factory=set)
     """Interactions whose answer says *Done*."""
     failed: set[int] = field(default_factory=set)
@@ -114,6 +116,8 @@ class Witness:
             self.nonces.setdefault((message.channel_id, str(message.nonce)), set()).add(message.id)
         self.pings[message.id] = len(message.notified)
         looks = [*map(_shown, message.history), _shown(message)]
+        is_thinking = bool(message.flags & MessageFlag.LOADING) and not message.deleted
+        (self.thinking.add if is_thinking else self.thinking.discard)(message.id)
         jobs = {found[1] for look in looks if (found := _JOB.search(visible_text(look)))}
         if jobs:
             self._read_card(message, looks, jobs)

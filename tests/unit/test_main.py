@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -62,11 +63,19 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-@pytest.fixture
-def migrated(shell: Shell) -> Shell:
-    """A shell in whose folder the database exists."""
-    done = shell.run("migrate")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a database that `migrate` has just made; to be copied."""
+    template = Shell(tmp_path_factory.mktemp("made"))
+    done = template.run("migrate")
     assert done.returncode == 0, done.stderr
+    return template.database.parent
+
+
+@pytest.fixture
+def migrated(shell: Shell, made: Path) -> Shell:
+    """A shell in whose folder the database exists."""
+    shutil.copytree(made, shell.database.parent)
     return shell
 
 
