@@ -207,8 +207,6 @@ class AccountWatch:
     async def _read(self) -> Reading | None:
         """Look at our books before and after the account: what moves meanwhile is unclear."""
         ppm = self._catalogue.multiplier_ppm
-        if ppm == 0:  # nobody is charged, so the books do not tell what it cost
-            return None
         first = await self._database.read(provider_books, provider=self._provider)
         try:
             taken = taken_ucr(await self._ask_balance())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import SettingsInvalid
+from bot.errors import Problem, SettingsInvalid
 from bot.settings import DEMO_KEY, Settings, catalogue_path, load
 from storage.types import UCR_PER_CREDIT
 
@@ -348,6 +348,36 @@ def test_no_problem_repeats_a_value(value: str) -> None:
         read(DISCORD_TOKEN=canary, AIVIDEO_API_KEY=canary, CALLBACK_SECRET=canary)
     assert "canary" not in repr(caught.value.problems)
     assert caught.value.__cause__ is None
+
+
+NAMES = sorted(name.upper() for name in Settings.model_fields)
+ANYTHING = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+ALMOST = st.sampled_from(
+    [
+        "https://[",
+        "sk-",
+        "sqlite+aiosqlite:////",
+        "nan",
+        "1e9",
+        "-0",
+        "１２",
+        "0x10",
+        "true\u200b",
+        ",",
+    ]
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), ANYTHING | ALMOST, min_size=1))
+def test_any_settings_at_all_are_taken_or_named(environ: dict[str, str]) -> None:
+    """F-125: never another error, and never a problem of what was not given."""
+    found: list[Problem] = []
+    try:
+        read(**environ)
+    except SettingsInvalid as error:
+        found = error.problems
+    given_too = {"VIDEO_BASE_URL"} if "VIDEO_API_KEY" in environ else set()
+    assert {problem["where"] for problem in found} <= set(environ) | given_too
 
 
 @pytest.mark.parametrize("discord", ["https://discord.com/api/v10", "http://127.0.0.1:9000/api"])

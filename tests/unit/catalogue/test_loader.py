@@ -136,7 +136,7 @@ def test_a_name_that_stands_twice_is_told_on_its_own(tmp_path: Path) -> None:
     ['"-1"', "-3", '"1.5"', "nan", '"NaN"', '"1e-999999999"', '"1e99"', "true", '"x"', "[]"],
 )
 def test_a_price_that_is_not_exact_and_positive_is_refused(tmp_path: Path, price: str) -> None:
-    """LibreChat #2359 paid its users with a negative price; LiteLLM #20615 locked them out."""
+    """F-125: LibreChat #2359 paid its users with a negative price; LiteLLM #20615 shut them out."""
     text = GOOD.replace("input = 57", f"input = {price}")
     assert set(problems_of(tmp_path, text)) == {"chat_model[1].price.input"}
 
@@ -156,7 +156,7 @@ def test_a_multiplier_is_exact_in_millionths(tmp_path: Path, multiplier: str, pp
     ["0", "-1", "nan", "inf", '"1.0000001"', '"1e-999999999"', '"1e999999999"', "1001"],
 )
 def test_a_multiplier_that_is_no_factor_is_refused(tmp_path: Path, multiplier: str) -> None:
-    """Finite, above zero, and expressible in millionths."""
+    """F-125: finite, above zero, and expressible in millionths."""
     text = GOOD.replace('multiplier = "1"', f"multiplier = {multiplier}")
     assert set(problems_of(tmp_path, text)) == {"multiplier"}
 

@@ -331,14 +331,6 @@ async def test_a_new_multiplier_begins_a_new_comparison(office: Office) -> None:
     assert line["drift"] == "0"
 
 
-async def test_where_nobody_pays_the_books_do_not_tell_what_it_cost() -> None:
-    """A multiplier of nothing: there is nothing to compare."""
-    office = Office(multiplier_ppm=0)
-    await office.watch.look()
-    assert office.asked == 0
-    await office.bank.database.close()
-
-
 async def test_running_tasks_are_taken_already_and_unclear_ones_perhaps(office: Office) -> None:
     """Tasks are paid at their creation (providers.md 1.3); UNKNOWN may be either."""
     office.bank.grant(100 * CREDIT)
