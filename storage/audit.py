@@ -1,7 +1,7 @@
 """Reads the whole database and says what is not as it must be (reliability.md 4).
 
 The ledger by itself here (I-1 … I-5, I-11), server budgets in `storage.budget_audit` (I-8), jobs
-and what they owe to the ledger in `storage.job_audit`.
+and what they owe to the ledger in `storage.job_audit`, turns of chats in `storage.turn_audit`.
 
 Most of it cannot go wrong while the constraints and triggers stand. The audit does not trust them:
 it is for a file that was edited by hand, restored in parts, or damaged without SQLite noticing.
@@ -39,6 +39,7 @@ from storage.schema import (
     holds,
     journal,
 )
+from storage.turn_audit import audit_turns
 from storage.types import UCR_PER_CREDIT, HoldState
 
 FACTS_MAX = 20
@@ -59,6 +60,7 @@ def audit(connection: Connection) -> tuple[str, ...]:
         *_staff_acts(connection),
         *audit_budgets(connection),
         *audit_jobs(connection),
+        *audit_turns(connection),
     )
 
 
