@@ -73,10 +73,12 @@ def damaged() -> Iterator[InlineDatabase]:
     database.engine.dispose()
 
 
+_ABANDONED = "state = 'abandoned', cause = 'interrupted', question = '', ended_us = 1"
+
 TAMPERING = {
     "a running turn without a hold": ("UPDATE turns SET reference = 'x' WHERE id = 1", "turn 1"),
     "a hold that outlives its turn": (
-        "UPDATE turns SET state = 'abandoned', cause = 'interrupted', question = '', ended_us = 1",
+        f"UPDATE turns SET {_ABANDONED} WHERE id = 1",
         "turn 1: abandoned (interrupted); hold open",
     ),
     "a turn that outlives its hold": (
