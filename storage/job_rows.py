@@ -74,12 +74,15 @@ def tries_as_values(tries: Tries) -> dict[str, Any]:
     return {name: getattr(tries, name) for name in _TRIES}
 
 
+_CHANGE = update(jobs).returning(*COLUMNS)
+
+
 def change(
     connection: Connection, *, job_id: int, where: Collection[Any], **values: Any
 ) -> Job | None:
     """Change a row without moving it, if `where` holds; the job after it."""
     changed = connection.execute(
-        update(jobs).where(jobs.c.id == job_id, *where).values(**values).returning(*COLUMNS)
+        _CHANGE.where(jobs.c.id == job_id, *where).values(**values)
     ).one_or_none()
     return None if changed is None else job_of(changed)
 

@@ -93,6 +93,8 @@ class Line(NamedTuple):
     reference: str
     hold_id: int | None
     delta_ucr: int
+    actor_id: int | None
+    reason: str | None
 
 
 class Event(NamedTuple):
@@ -144,7 +146,8 @@ _ENTRIES = (
     " j.at_us FROM entries e JOIN journal j ON j.id = e.journal_id WHERE e.id > ? ORDER BY e.id"
 )
 _LINES = (
-    "SELECT id, kind, user_id, reference, hold_id, delta_ucr FROM journal WHERE id > ? ORDER BY id"
+    "SELECT id, kind, user_id, reference, hold_id, delta_ucr, actor_id, reason FROM journal"
+    " WHERE id > ? ORDER BY id"
 )
 _EVENTS = (
     "SELECT id, job_id, old_status, new_status, cause, attempt, epoch FROM job_events"
@@ -171,10 +174,11 @@ class Books:
         self.lines_of_hold: defaultdict[int, list[str]] = defaultdict(list)
         self.paid_of_hold: defaultdict[int, int] = defaultdict(int)
         self.status_by_events: dict[int, str] = {}
+        self.staff_acts: set[tuple[str, str]] = set()
         self.job_ids: dict[str, int] = {}
         self.hold_ids: dict[str, int] = {}
-        self.owners: dict[int, int] = {}
-        """By bucket: its member."""
+        self.owners: dict[int, tuple[str, int]] = {}
+        """By bucket: ("user" or "guild", its number)."""
 
     def job_of(self, reference: str) -> JobRow | None:
         """The job of an order, if it was accepted."""
@@ -185,16 +189,27 @@ class Books:
         hold_id = self.hold_ids.get(reference)
         return None if hold_id is None else self.holds[hold_id]
 
-    def owner_of(self, account: Account) -> int | None:
-        """The member whose bucket it is; None for the accounts of the house."""
+    def owner_of(self, account: Account) -> tuple[str, int]:
+        """Whose bucket it is; ("house", 0) for the accounts of the house."""
         if account.bucket_id is None:
-            return None
+            return ("house", 0)
         if account.bucket_id not in self.owners:
-            found = self._ground.rows(
-                "SELECT owner_id FROM buckets WHERE id = ?", account.bucket_id
+            (found,) = self._ground.rows(
+                "SELECT owner_kind, owner_id FROM buckets WHERE id = ?", account.bucket_id
             )
-            self.owners[account.bucket_id] = found[0][0]
+            self.owners[account.bucket_id] = found
         return self.owners[account.bucket_id]
+
+    def ceilings(self, bucket_id: int) -> tuple[int | None, int, int]:
+        """Of a server's window: its ceiling now, what is issued of it, and what is available."""
+        (found,) = self._ground.rows(
+            "SELECT (SELECT CASE b.span WHEN 'day' THEN day_ucr ELSE month_ucr END FROM budgets"
+            " WHERE guild_id = b.owner_id ORDER BY id DESC LIMIT 1), b.issued_ucr, a.balance_ucr"
+            " FROM buckets b JOIN accounts a ON a.bucket_id = b.id AND a.kind = 'available'"
+            " WHERE b.id = ?",
+            bucket_id,
+        )
+        return (found[0], found[1], found[2])
 
     def read(self, body: str) -> News:
         """Take over what was committed since the last time."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from storage import ledger
-from tests.simulation import job_promises, ledger_promises
+from tests.simulation import discord_promises, job_promises, ledger_promises
 from tests.simulation.books import PENDING, Books, JobRow
+from tests.simulation.discord import Discord
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import INVARIANTS, Broken, Moment
 from tests.simulation.provider import Provider
@@ -16,7 +17,9 @@ _WITH_TRUTH = {job_promises.own_reads}
 _WITH_TIME = {job_promises.in_time}
 _ON_COMMIT = [one for one in INVARIANTS if one.moment is Moment.COMMIT]
 _AT_QUIET = [one for one in INVARIANTS if one.moment is Moment.QUIET]
+_OF_DISCORD = [one for one in INVARIANTS if one.moment is Moment.SHOWN]
 assert ledger_promises.balances is not None
+assert discord_promises.outcomes is not None
 
 
 class Checker:
@@ -66,7 +69,7 @@ class Checker:
                 return job
         return None
 
-    def quiet(self, calm_us: int) -> None:
+    def quiet(self, calm_us: int, discord: Discord) -> None:
         """Faults are over and nothing moves. Raises `Broken`."""
         self.audit()
         for one in _AT_QUIET:
@@ -75,6 +78,8 @@ class Checker:
             else:
                 facts = one.check(self.books, self._witness, self._provider)
             _none(one.id, facts)
+        for one in _OF_DISCORD:
+            _none(one.id, one.check(self.books, discord))
 
 
 def _none(number: str, facts: Iterable[str]) -> None:

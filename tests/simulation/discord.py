@@ -61,6 +61,7 @@ class Discord:
     unread: set[tuple[int, str]] = field(default_factory=set)
     """(channel, order) whose history could not be read."""
     doubles: list[str] = field(default_factory=list)
+    taken_back: list[str] = field(default_factory=list)
 
     @property
     def loop(self) -> VirtualLoop:
@@ -110,7 +111,7 @@ class Discord:
         """The message shows the job as it stood when the bot wrote this."""
         said = f"{job.outcome} {job.failure} {job.charged_ucr}" if job.outcome else None
         if said is None and message.outcome is not None:
-            self.doubles.append(f"{job.reference}: an outcome was taken back")
+            self.taken_back.append(f"{job.reference}: an outcome was taken back")
         message.outcome = said
         self.scene.trace("discord", f"{job.reference} {message.id} {said or job.status}")
 

@@ -17,6 +17,7 @@ class Moment(Enum):
     COMMIT = auto()
     NOW = auto()
     QUIET = auto()
+    SHOWN = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

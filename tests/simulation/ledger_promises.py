@@ -12,7 +12,9 @@ from tests.simulation.invariants import Moment, invariant
 from tests.simulation.provider import Provider, Task
 from tests.simulation.witness import Witness
 
-ISSUER, SPENT, LOSS = 1, 2, 3
+ISSUER, LOSS = 1, 3
+STAFF_KINDS = {"grant", "take", "set"}
+AMOUNT_MAX_UCR = 1_000_000 * 1_000_000
 ROUNDING_UCR = 10_000
 """I-12: 0.01 credit per call."""
 ODD_FACTOR_MAX = 100
@@ -64,22 +66,19 @@ def not_negative(books: Books, news: News) -> Iterator[str]:
     "I-4", "held is the sum of open holds; a job before its end has one, later none", Moment.COMMIT
 )
 def held(books: Books, news: News) -> Iterator[str]:
-    if any(account.kind == "held" for _old, account in news.accounts) or news.holds:
-        held_ucr = sum(a.balance_ucr for a in books.accounts.values() if a.kind == "held")
-        open_ucr = sum(h.amount_ucr for h in books.holds.values() if h.state == "open")
-        if held_ucr != open_ucr:
-            yield f"{held_ucr} held, {open_ucr} in open holds"
     for user_id in sorted({hold.user_id for _old, hold in news.holds}):
-        mine_ucr = sum(
-            a.balance_ucr
-            for a in books.accounts.values()
-            if a.kind == "held" and books.owner_of(a) == user_id
+        held_ucr = sum(
+            account.balance_ucr
+            for account in books.accounts.values()
+            if account.kind == "held" and books.owner_of(account) == ("user", user_id)
         )
         open_ucr = sum(
-            h.amount_ucr for h in books.holds.values() if h.state == "open" and h.user_id == user_id
+            hold.amount_ucr
+            for hold in books.holds.values()
+            if hold.state == "open" and hold.user_id == user_id
         )
-        if mine_ucr != open_ucr:
-            yield f"member {user_id}: {mine_ucr} held, {open_ucr} in open holds"
+        if held_ucr != open_ucr:
+            yield f"member {user_id}: {held_ucr} held, {open_ucr} in open holds"
     for reference in sorted(
         {job.reference for _old, job in news.jobs} | {hold.reference for _old, hold in news.holds}
     ):
@@ -101,6 +100,32 @@ def one_end(books: Books, news: News) -> Iterator[str]:
         charged_ucr, returned_ucr = hold.charged_ucr or 0, hold.returned_ucr or 0
         if hold.state != "open" and charged_ucr + returned_ucr != hold.amount_ucr:
             yield f"hold {hold.id}: {charged_ucr} + {returned_ucr} of {hold.amount_ucr}"
+
+
+@invariant("I-8", "no server spends and holds more than its ceiling", Moment.COMMIT)
+def budgets(books: Books, news: News) -> Iterator[str]:
+    if not any(line.kind in {"hold", "extend"} for line in news.lines):
+        return
+    for _old, account in news.accounts:
+        if account.kind == "held" and books.owner_of(account)[0] == "guild":
+            assert account.bucket_id is not None
+            ceiling_ucr, issued_ucr, available_ucr = books.ceilings(account.bucket_id)
+            if ceiling_ucr is None or issued_ucr - available_ucr > ceiling_ucr:
+                yield f"bucket {account.bucket_id}: {issued_ucr} - {available_ucr}, {ceiling_ucr}"
+
+
+@invariant("I-11", "staff change an amount once, and say who and why", Moment.COMMIT)
+def staff_acts(books: Books, news: News) -> Iterator[str]:
+    for line in news.lines:
+        if line.kind not in STAFF_KINDS:
+            continue
+        if not line.actor_id or not line.reason:
+            yield f"line {line.id}: by {line.actor_id} for {line.reason!r}"
+        if (line.kind, line.reference) in books.staff_acts:
+            yield f"line {line.id}: {line.reference} was done before"
+        books.staff_acts.add((line.kind, line.reference))
+        if abs(line.delta_ucr) > AMOUNT_MAX_UCR:
+            yield f"line {line.id}: {line.delta_ucr}"
 
 
 @invariant("I-9", "nobody pays more than was shown before", Moment.QUIET)

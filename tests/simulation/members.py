@@ -22,10 +22,11 @@ STAFF = 900
 GUILD = 77
 CHANNELS = (9_001, 9_002)
 TOKEN_S = 885.0
+TOKEN_SHARE = 0.6
 _WORDS: tuple[str, ...] = (
     ("order",) * 9 + ("film",) * 2 + ("twice", "cancel", "cancel", "list", "again")
 )
-_WORDS += ("grant", "take", "set", "gift", "balance")
+_WORDS += ("grant", "take", "set", "gift", "balance", "budget")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +156,15 @@ class Crowd:
                     await desk.credits.take(command.user_id, amount, act)
                 case "set":
                     await desk.credits.set(command.user_id, amount, act)
+                case "budget":
+                    await desk.credits.set_budget(
+                        GUILD,
+                        day_credits=amount,
+                        month_credits=amount * 2 if command.choice > 0.5 else None,
+                        timezone=None,
+                        actor_id=STAFF,
+                        reference=act.reference,
+                    )
                 case "gift":
                     receiver = MEMBERS[command.number % len(MEMBERS)]
                     await desk.credits.gift(
@@ -171,8 +181,9 @@ def _order_of(command: Command, desk: Desk) -> Order:
         guild_id=GUILD,
         channel_id=command.channel_id,
         prompt=f"a fox i:{command.number}",
-        interaction_token="token",
-        interaction_expires_us=_token_end_us(desk),
+        # A card that was ordered by a button of an old card, or from a message, has no token.
+        interaction_token="token" if command.choice < TOKEN_SHARE else None,
+        interaction_expires_us=_token_end_us(desk) if command.choice < TOKEN_SHARE else None,
     )
 
 

@@ -59,6 +59,8 @@ PUBLIC_URL = "https://bot.example"
 KEYS = (b"k" * 32,)
 STARTS_S = (1.0,) * 6 + (5.0, 20.0, 60.0, 60.0, 110.0, 130.0, 400.0, 400.0, 2_000.0, 7_200.0)
 """How long the bot is away after a crash (F-16)."""
+AUDITED_EVERY = 3
+"""Starts between two audits of the whole database; the checker itself looks after each commit."""
 OVER_S = 6 * 3_600.0
 """A world that has not come to rest so long after the faults is stuck."""
 OUR_MISTAKES = frozenset(
@@ -182,7 +184,7 @@ class World:
         )
 
     def _drawn(self, rng: random.Random, spared: Spared) -> list[Command]:
-        commands = drawn_commands(rng, count=rng.randrange(2, 9), until_s=self._until_s * 0.8)
+        commands = drawn_commands(rng, count=rng.randrange(3, 10), until_s=self._until_s * 0.8)
         last = len(commands)
         commands += [
             Command(
@@ -224,7 +226,7 @@ class World:
         moving = self.checker.moving()
         waits = self._callbacks.waiting or not self._process.is_up
         if moving is None and not waits and since_s > 1_300.0:
-            self._ask(lambda: self.checker.quiet(self._clear_us()))
+            self._ask(lambda: self.checker.quiet(self._clear_us(), self.discord))
             self._stop(self._end)
         elif since_s > OVER_S:
             self._fail(f"I-30: no rest {since_s:.0f} s after the faults: {moving}")
@@ -249,7 +251,7 @@ class World:
         self._process = Process(self._loop, number=self._boots, rng=self._rng)
         self._ground.run(locks.raise_epoch)
         self.trace("process", f"start {self._boots}")
-        if self._boots > 1:
+        if self._boots % AUDITED_EVERY == 0:
             self._ask(self.checker.audit)
         self._crashes.plan(self._boots)
         self._process.spawn(self._start(self._process)).add_done_callback(self._started)
