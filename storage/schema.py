@@ -78,7 +78,8 @@ class BucketColumns(TypedColumns):
         Text,
         check(
             "budget",
-            "(owner_kind = 'guild' AND kind = 'allowance' AND span IN ('day', 'month'))"
+            "(owner_kind = 'guild' AND kind = 'allowance' AND span IS NOT NULL"
+            " AND span IN ('day', 'month'))"
             " OR (owner_kind = 'user' AND span IS NULL)",
         ),
         nullable=True,

@@ -43,7 +43,8 @@ def upgrade() -> None:
             sa.Text,
             sa.CheckConstraint(
                 sa.text(
-                    "(owner_kind = 'guild' AND kind = 'allowance' AND span IN ('day', 'month'))"
+                    "(owner_kind = 'guild' AND kind = 'allowance' AND span IS NOT NULL"
+                    " AND span IN ('day', 'month'))"
                     " OR (owner_kind = 'user' AND span IS NULL)"
                 ),
                 name=op.f("buckets_budget"),

@@ -348,7 +348,7 @@ class Driver:
         )
 
     def lose(self, user: int, loss: int, cause: Cause, *, again: bool) -> None:
-        reference = self._next("late")
+        reference = self._next("loss")
         self.model.lose(user, reference, loss, self.now_us)
         for _ in range(2 if again else 1):
             settlement = self.run(

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from storage import schema
-from tests.unit.storage.bank import CREDIT
+from storage import budgets, ledger, schema
+from storage.budgets import BudgetChange
+from tests.unit.storage.bank import CREDIT, DAILY, MIRA, SAM, TOM
 from tests.unit.storage.workshop import Workshop
 
 
 @pytest.fixture(scope="module")
 def worked() -> Iterator[Workshop]:
-    """Holds 1 … 3: settled, voided, open. A grant, and jobs 1 … 3: delivered, late, queued."""
+    """Holds 1 … 3: settled, voided, open. Jobs 1 … 3: delivered, late, queued.
+
+    Beside them a grant, a gift, a purchase and a budget.
+    """
     workshop = Workshop()
     workshop.grant(CREDIT, reference="i:grant")
+    workshop.database.run(_traded, now_us=workshop.now_us)
     for reference in ("paid", "free", "running"):
         workshop.hold(CREDIT, reference=reference)
     workshop.settle("paid", 5)
@@ -31,6 +37,21 @@ def worked() -> Iterator[Workshop]:
     yield workshop
     workshop.assert_sound()
     workshop.database.engine.dispose()
+
+
+def _traded(connection: Connection, *, now_us: int) -> None:
+    common: dict[str, Any] = {"amount_ucr": 1, "allowance": DAILY, "now_us": now_us}
+    ledger.purchase(connection, user_id=MIRA, reference="shop:1", **common)
+    ledger.gift(connection, giver_id=MIRA, receiver_id=TOM, reference="i:gift", **common)
+    budgets.set_budget(
+        connection,
+        guild_id=1,
+        change=BudgetChange(day_ucr=1_000 * CREDIT),
+        timezone="UTC",
+        actor_id=SAM,
+        reference="i:budget",
+        now_us=now_us,
+    )
 
 
 @pytest.fixture
@@ -97,6 +118,37 @@ FORBIDDEN = {
     "a part changed": "UPDATE hold_parts SET amount_ucr = 1",
     "a part replaced": _replace("hold_parts", "hold_id = 3", amount_ucr="1"),
     "a part deleted": "DELETE FROM hold_parts WHERE hold_id = 3",
+    "a part of an ended hold": (
+        "INSERT INTO hold_parts (hold_id, position, bucket_id, amount_ucr) VALUES (1, 9, 1, 1)"
+    ),
+    "a gift given again": _replace(
+        "journal", "kind = 'gift' AND delta_ucr < 0", id="NULL", delta_ucr="-1"
+    ),
+    "a gift received again": _replace(
+        "journal", "kind = 'gift' AND delta_ucr > 0", id="NULL", delta_ucr="1"
+    ),
+    "a gift in place of a grant": _replace(
+        "journal", "kind = 'grant'", id="NULL", kind="'gift'", delta_ucr="-1"
+    ),
+    "a purchase again": _replace("journal", "kind = 'purchase'", id="NULL", delta_ucr="7"),
+    "an account replaced": _replace("accounts", "id = 4", balance_ucr="balance_ucr + 1"),
+    "an account under another id": _replace("accounts", "id = 4", id="NULL"),
+    "a second issuer in its place": _replace("accounts", "kind = 'issuer'", id="NULL"),
+    "an account of another bucket": "UPDATE accounts SET bucket_id = 2 WHERE id = 4",
+    "an account of another kind": "UPDATE accounts SET kind = 'available' WHERE id = 4",
+    "an account deleted": "DELETE FROM accounts WHERE id = 4",
+    "a bucket replaced": _replace("buckets", "id = 1", issued_ucr="issued_ucr + 1"),
+    "a day in place of itself": _replace("buckets", "id = 1", id="NULL"),
+    "a budget's day in place of itself": _replace("buckets", "span = 'day'", id="NULL"),
+    "a bucket that ends later": "UPDATE buckets SET ends_us = ends_us + 1",
+    "a bucket that starts earlier": "UPDATE buckets SET starts_us = starts_us - 1",
+    "a grant that was bought": "UPDATE buckets SET kind = 'bought' WHERE kind = 'grant'",
+    "a day that is a month": "UPDATE buckets SET span = 'month' WHERE span = 'day'",
+    "a bucket deleted": "DELETE FROM buckets WHERE id = 1",
+    "a ceiling changed": "UPDATE budgets SET day_ucr = day_ucr + 1",
+    "a ceiling replaced": _replace("budgets", "id = 1", day_ucr="day_ucr + 1"),
+    "a ceiling under another id": _replace("budgets", "id = 1", id="NULL"),
+    "a ceiling deleted": "DELETE FROM budgets",
     "a job's event replaced": _replace("job_events", "id = 1", cause="'x'"),
     "a job's first event under another id": _replace(
         "job_events", "old_status IS NULL AND job_id = 1", id="NULL"
@@ -138,7 +190,17 @@ def test_our_own_connection_is_refused(worked: Workshop, what: str) -> None:
         worked.database.run(lambda c: c.exec_driver_sql(FORBIDDEN[what]))
 
 
-REPLACED = ("entries", "journal", "holds", "hold_parts", "job_events", "jobs")
+REPLACED = (
+    "accounts",
+    "buckets",
+    "budgets",
+    "entries",
+    "journal",
+    "holds",
+    "hold_parts",
+    "job_events",
+    "jobs",
+)
 
 
 @pytest.mark.parametrize("table", REPLACED)
@@ -160,6 +222,7 @@ def test_on_our_connection_a_replacement_is_also_a_deletion(worked: Workshop, ta
         "UPDATE holds SET user_id = -1",
         "UPDATE journal SET user_id = -1, actor_id = NULL WHERE kind <> 'grant'",
         "UPDATE journal SET reason = ''",
+        "UPDATE buckets SET owner_id = -1",
     ],
 )
 def test_people_may_still_be_erased(outside: sqlite3.Connection, statement: str) -> None:

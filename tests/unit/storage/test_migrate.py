@@ -194,6 +194,12 @@ def test_facts_are_guarded_in_the_migrated_database(engine: Engine) -> None:
     with engine.begin() as connection:
         migrate.upgrade(connection)
         assert set(_statements(connection, ("trigger",))) == {
+            "accounts_frozen",
+            "accounts_no_delete",
+            "accounts_no_replace",
+            "buckets_frozen",
+            "buckets_no_delete",
+            "buckets_no_replace",
             "budgets_no_delete",
             "budgets_no_replace",
             "budgets_no_update",
@@ -203,6 +209,7 @@ def test_facts_are_guarded_in_the_migrated_database(engine: Engine) -> None:
             "hold_parts_no_delete",
             "hold_parts_no_replace",
             "hold_parts_no_update",
+            "hold_parts_open",
             "holds_end",
             "holds_frozen",
             "holds_no_delete",

@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import CheckConstraint, Connection, Table
 from sqlalchemy.exc import IntegrityError
 
-from storage import ledger, schema
+from storage import budgets, ledger, schema
+from storage.budgets import BudgetChange
 from storage.types import ActKind, BucketKind, HoldState, TurnState
 from tests.unit.storage.bank import CREDIT, MIRA, NONE, TOM, Bank
 
 
 @pytest.fixture
 def worked(bank: Bank) -> Bank:
-    """One hold settled, one voided, one open, a grant, a gift, a purchase."""
+    """One hold settled, one voided, one open, a grant, a gift, a purchase, a budget."""
     bank.grant(CREDIT, reference="i:1")
     for reference in ("paid", "free", "running"):
         bank.hold(CREDIT, reference=reference)
@@ -29,6 +30,15 @@ def _traded(connection: Connection, *, now_us: int) -> None:
     common: dict[str, Any] = {"amount_ucr": 1, "allowance": NONE, "now_us": now_us}
     ledger.gift(connection, giver_id=MIRA, receiver_id=TOM, reference="i:9", **common)
     ledger.purchase(connection, user_id=MIRA, reference="shop:1", **common)
+    budgets.set_budget(
+        connection,
+        guild_id=7,
+        change=BudgetChange(day_ucr=5),
+        timezone="UTC",
+        actor_id=MIRA,
+        reference="i:budget",
+        now_us=now_us,
+    )
 
 
 _JOURNAL = (
@@ -74,6 +84,45 @@ IMPOSSIBLE = {
         "INSERT INTO buckets (owner_kind, owner_id, kind, priority, starts_us, ends_us, issued_ucr)"
         " SELECT owner_kind, owner_id, kind, priority, starts_us, ends_us, 0 FROM buckets"
         " WHERE kind = 'allowance'"
+    ),
+    "a part of a hold that is not there": (
+        "INSERT INTO hold_parts (hold_id, position, bucket_id, amount_ucr) VALUES (99, 0, 1, 1)"
+    ),
+    "two parts in one place": (
+        "INSERT INTO hold_parts (hold_id, position, bucket_id, amount_ucr) VALUES (3, 0, 1, 1)"
+    ),
+    "an entry of an account that is not there": (
+        "INSERT INTO entries (id, journal_id, from_account_id, to_account_id, amount_ucr, digest)"
+        " VALUES (999, 1, 1, 999, 1, x'00')"
+    ),
+    "an entry of no act": (
+        "INSERT INTO entries (id, journal_id, from_account_id, to_account_id, amount_ucr, digest)"
+        " VALUES (999, 999, 1, 2, 1, x'00')"
+    ),
+    "the same day of a budget twice": (
+        "INSERT INTO buckets (owner_kind, owner_id, kind, priority, starts_us, ends_us, issued_ucr,"
+        " span) SELECT owner_kind, owner_id, kind, priority, starts_us, ends_us, 0, span"
+        " FROM buckets WHERE span = 'day'"
+    ),
+    "a budget spent beyond its ceiling": (
+        "UPDATE accounts SET balance_ucr = -1 WHERE kind = 'available' AND bucket_id ="
+        " (SELECT id FROM buckets WHERE span = 'day')"
+    ),
+    "a budget's window without a span": (
+        "INSERT INTO buckets (owner_kind, owner_id, kind, priority, starts_us, ends_us, issued_ucr)"
+        " VALUES ('guild', 7, 'allowance', 10, 0, 1, 0)"
+    ),
+    "a member's day with a span": (
+        "INSERT INTO buckets (owner_kind, owner_id, kind, priority, starts_us, ends_us, issued_ucr,"
+        " span) VALUES ('user', 7, 'allowance', 10, 0, 1, 0, 'day')"
+    ),
+    "a ceiling of nothing": (
+        "INSERT INTO budgets (guild_id, reference, day_ucr, timezone, actor_id, after_entry_id,"
+        " at_us) VALUES (7, 'x', 0, 'UTC', 1, 0, 0)"
+    ),
+    "a ceiling set twice": (
+        "INSERT INTO budgets (guild_id, reference, timezone, actor_id, after_entry_id, at_us)"
+        " VALUES (7, 'i:budget', 'UTC', 1, 0, 0)"
     ),
     "an allowance without an end": "UPDATE buckets SET ends_us = NULL WHERE kind = 'allowance'",
     "a charge above the hold": (
