@@ -53,12 +53,21 @@ class Plan:
 
 
 class KillLoop:
-    """`say` is told the progress; the same seed makes the same plan, not the same interleaving."""
+    """`say` is told the progress; the same seed makes the same plan, not the same interleaving.
+
+    The last `last_starts` kills fall in a row, each before Discord is reached.
+    """
 
     def __init__(
-        self, data: Path, *, seed: int, say: Callable[[str], None] = lambda _: None
+        self,
+        data: Path,
+        *,
+        seed: int,
+        say: Callable[[str], None] = lambda _: None,
+        last_starts: int = 0,
     ) -> None:
         self._data = data
+        self._last_starts = last_starts
         self._rng = random.Random(seed)
         self._say = say
         self._report = Report(seed=seed)
@@ -75,6 +84,8 @@ class KillLoop:
             people = asyncio.create_task(members.run())
             try:
                 while report.kills < kills and not report.broken:
+                    if report.kills == kills - self._last_starts:
+                        self._burst = self._last_starts
                     life = await self._live(town, self._plan())
                     report.kills += 1
                     report.phases[life.phase] += 1
@@ -204,10 +215,15 @@ class KillLoop:
 
 
 async def kill_loop(
-    kills: int, *, seed: int, data: Path, say: Callable[[str], None] = lambda _: None
+    kills: int,
+    *,
+    seed: int,
+    data: Path,
+    say: Callable[[str], None] = lambda _: None,
+    last_starts: int = 0,
 ) -> Report:
     """Run in `data`; what is found there afterwards is only worth keeping on failure."""
-    report = await KillLoop(data, seed=seed, say=say).run(kills)
+    report = await KillLoop(data, seed=seed, say=say, last_starts=last_starts).run(kills)
     report.kept = str(data)
     shutil.rmtree(data / "shot", ignore_errors=True)
     return report

@@ -1,4 +1,4 @@
-"""kill -9 at any moment, while members order all the time (T-3, F-114, F-17)."""
+"""kill -9 at any moment, while members order all the time (T-3, F-114)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ KILLS = 25
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    ("seed", "last_starts"),
+    [
+        pytest.param(1, 0, id="at any moment"),
+        pytest.param(2, 20, id="F-17 twenty times in a row while it starts"),
+    ],
+)
 async def test_nothing_acknowledged_is_lost_and_no_invariant_broken(
-    seed: int, tmp_path: Path
+    seed: int, last_starts: int, tmp_path: Path
 ) -> None:
     """F-114, I-35; I-1 … I-5, I-20 … I-25 at each death; I-12, I-22, I-23 when all is over."""
-    report = await kill_loop(KILLS, seed=seed, data=tmp_path)
+    report = await kill_loop(KILLS, seed=seed, data=tmp_path, last_starts=last_starts)
     told = "\n".join(report.lines())
     assert not report.broken, told
     assert report.kills == KILLS, told
-    assert report.jobs.total() >= KILLS // 4, told
+    assert report.jobs.total() > 0, told
     assert report.at_death.total() > 0, told

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +27,8 @@ from tests.unit.storage.saboteur import Saboteur
 from tests.unit.storage.workshop import new_job, picture
 
 STATEMENTS_MAX = 1_000
+ROOT = Path(__file__).parents[3]
+KILLED = Path(__file__).with_name("killed_migration.py")
 FIRST_RELEASE = Path(__file__).with_name("release_0001.sql")
 
 
@@ -115,6 +120,23 @@ def test_a_migration_that_fails_leaves_the_old_schema(engine: Engine) -> None:
             break
     assert remaining > 0
     assert 20 < fail_at < STATEMENTS_MAX - 1
+
+
+def test_a_process_killed_at_any_statement_of_any_migration_leaves_the_old_schema(
+    tmp_path: Path,
+) -> None:
+    """F-18: on a real file, with SIGKILL, from every schema to the next, rows and all."""
+    done = subprocess.run(
+        [sys.executable, str(KILLED), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    assert list(counts)[-1] == migrate.head()
+    assert min(counts.values()) > 3
 
 
 def _worked(connection: Connection) -> None:
