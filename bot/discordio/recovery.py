@@ -26,6 +26,8 @@ from storage.types import OwedTurn
 
 _TOLD_PART = 1_000
 """The part number of this notice's nonce: far from any page's."""
+CANNOT_REPLY = 160002
+"""Discord's code where the bot may not read the history."""
 _KNOWN_CHARS = 20
 """A page that begins with so many of the words that stand there is the one they belong to."""
 
@@ -63,7 +65,10 @@ async def _tell_interrupted(client: discord.Client, turn: OwedTurn) -> None:
         if (asked_id := _question_id(turn)) is not None:
             await _reply(client, channel, turn, notice, to_id=asked_id)
         return
-    answer = await channel.fetch_message(turn.message_id)
+    answer = await _standing(channel, turn.message_id)
+    if answer is None:
+        await _reply(client, channel, turn, notice, to_id=turn.message_id)
+        return
     if short_reference(turn.reference) in answer.content.rpartition("\n")[2]:
         return  # told before
     shown = _words(answer.content)
@@ -72,6 +77,15 @@ async def _tell_interrupted(client: discord.Client, turn: OwedTurn) -> None:
     await answer.edit(content=both if fits else shown, view=None)
     if not fits:
         await _reply(client, channel, turn, notice, to_id=answer.id)
+
+
+async def _standing(channel: discord.PartialMessageable, message_id: int) -> discord.Message | None:
+    """The message as it stands; None where we may not read: then it only loses its button."""
+    try:
+        return await channel.fetch_message(message_id)
+    except discord.Forbidden:
+        await channel.get_partial_message(message_id).edit(view=None)
+        return None
 
 
 def _question_id(turn: OwedTurn) -> int | None:
@@ -97,29 +111,38 @@ async def _reply(
     to_id: int,
 ) -> None:
     reference = short_reference(turn.reference)
-    ours = await _ours_after(client, channel, turn, message_id=to_id)
+    ours = await _ours_after(client, channel, to_id)
     if any(_says(one.components, reference) for one in ours):
         return
-    await channel.send(
-        view=notice_card(notice),
-        nonce=nonce_for(turn.reference, _TOLD_PART),
-        reference=discord.MessageReference(
-            message_id=to_id, channel_id=turn.channel_id, fail_if_not_exists=False
-        ),
+    await _send(channel, turn, to_id, view=notice_card(notice), nonce=_nonce(turn, _TOLD_PART))
+
+
+def _nonce(turn: OwedTurn, part: int) -> str:
+    return nonce_for(turn.reference, part)
+
+
+async def _send(
+    channel: discord.PartialMessageable, turn: OwedTurn, to_id: int, **options: Any
+) -> None:
+    """Reply, or just write where the bot may not read what it would reply to."""
+    to = discord.MessageReference(
+        message_id=to_id, channel_id=turn.channel_id, fail_if_not_exists=False
     )
+    try:
+        await channel.send(reference=to, **options)
+    except discord.Forbidden as error:
+        if error.code != CANNOT_REPLY:
+            raise
+        await channel.send(**options)
 
 
 async def _ours_after(
-    client: discord.Client, channel: discord.PartialMessageable, turn: OwedTurn, *, message_id: int
+    client: discord.Client, channel: discord.PartialMessageable, message_id: int
 ) -> list[discord.Message]:
     """What we have written since; nothing where we may not read."""
     after = discord.Object(message_id)
     history = channel.history(limit=POSTED_SEARCH_MESSAGES_MAX, after=after)
-    try:
-        return [one async for one in history if one.author == client.user]
-    except discord.Forbidden:
-        _log.debug("history_not_readable", reference=turn.reference)
-        return []
+    return [one async for one in history if one.author == client.user]
 
 
 def _says(components: Iterable[Any], reference: str) -> bool:
@@ -141,23 +164,20 @@ async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str) -> No
     channel = client.get_partial_messageable(turn.channel_id)
     at, reply_to_id = -1, _question_id(turn)
     if turn.message_id is not None:
-        shown = await channel.fetch_message(turn.message_id)
-        reply_to_id = shown.id
-        at = _page_of(_words(shown.content), target)
-        text = target[at] if at >= 0 else _words(shown.content) or closing
-        if shown.content != text or shown.components:
-            await shown.edit(content=text, view=None)
+        reply_to_id = turn.message_id
+        shown = await _standing(channel, turn.message_id)
+        if shown is not None:
+            at = _page_of(_words(shown.content), target)
+            text = target[at] if at >= 0 else _words(shown.content)
+            if shown.content != text or shown.components:
+                await shown.edit(content=text, view=None)
     if reply_to_id is None:
         return
-    to = discord.MessageReference(
-        message_id=reply_to_id, channel_id=turn.channel_id, fail_if_not_exists=False
-    )
-    ours = await _ours_after(client, channel, turn, message_id=reply_to_id)
-    standing = {one.content for one in ours}
+    standing = {one.content for one in await _ours_after(client, channel, reply_to_id)}
     for part in range(at + 1, len(target)):
         if target[part] not in standing:
-            nonce = nonce_for(turn.reference, part)
-            await channel.send(target[part], nonce=nonce, reference=to, suppress_embeds=True)
+            options = {"content": target[part], "nonce": _nonce(turn, part)}
+            await _send(channel, turn, reply_to_id, suppress_embeds=True, **options)
 
 
 def _page_of(shown: str, target: list[str]) -> int:

@@ -12,9 +12,10 @@ from bot.chat.service import ChatService
 from bot.discordio.recovery import tell
 from bot.discordio.render import pages
 from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
-from sandbox.discord.seed import GENERAL_ID
+from sandbox.discord.seed import BOT_ID, GENERAL_ID
 from storage.errors import StoreUnavailable
 from storage.types import OwedTurn
+from tests.cogs.mishaps import READ_MESSAGE_HISTORY
 from tests.cogs.town import Town, words
 
 ANSWER = "One, two, three."
@@ -106,6 +107,33 @@ async def test_an_interrupted_answer_is_told_once(town: Town, shown: str) -> Non
     assert await tell(town.bot, turn)
     assert [words(one) for one in await town.finished()] == before
     assert "\n".join(before).count("not charged") == 1
+
+
+@pytest.mark.parametrize("answer", [ANSWER, None], ids=["paid", "interrupted"])
+@pytest.mark.parametrize("is_shown", [True, False])
+async def test_without_the_right_to_read_the_end_is_told_all_the_same(
+    town: Town, *, is_shown: bool, answer: str | None
+) -> None:
+    """What stands there cannot be seen, so it keeps its words; and nothing can be a reply."""
+    asked = await town.say("mira", "hello?")
+    shown = await written(town, "One, tw") if is_shown else None
+    body = {"target_id": str(BOT_ID), "allow": "0", "deny": str(READ_MESSAGE_HISTORY)}
+    await town.call("PUT", f"channels/{GENERAL_ID}/overwrites", body)
+    assert await tell(town.bot, owed(f"m:{asked}", shown, answer))
+    found = await town.finished(1 + is_shown)
+    assert "charged" in words(found[-1])
+    assert found[-1].get("message_reference") is None
+    assert [one["content"] for one in found[:-1]] == ["One, tw"] * is_shown
+
+
+async def test_other_words_of_ours_are_no_telling(town: Town) -> None:
+    """Only a notice that names the turn is."""
+    asked = await town.say("mira", "hello?")
+    await town.card("mira", "help")
+    await written(town, "Something else")
+    before = len(await town.from_bot())
+    assert await tell(town.bot, owed(f"m:{asked}", None, None))
+    assert len(await town.from_bot()) == before + 1
 
 
 async def test_a_message_that_is_gone_needs_no_telling(town: Town) -> None:

@@ -64,7 +64,7 @@ calls = st.lists(
 ).map(tuple)
 words = st.one_of(
     st.builds(TextDelta, text=st.text(max_size=40)),
-    st.builds(TextDelta, text=st.just("word " * 2_000)),
+    st.builds(TextDelta, text=st.just("word " * 500)),
     st.builds(ThoughtDelta, text=st.text(max_size=40)),
     st.just(Searching()),
     st.builds(Citation, url=st.sampled_from(["https://a", "https://b"]), title=st.just("t")),
