@@ -57,6 +57,9 @@ class Poster:
     async def card_of(self, job: Job) -> int | None:
         """Where a former process left the card, if it did not come to write that down."""
         posting = await self._row(job, Purpose.STATUS)
+        if posting is not None and posting.state is PostState.DEAD:
+            # It is nowhere; to look for it every few seconds would be refused, too (I-32).
+            return None
         if posting is not None and posting.message_id is not None:
             return posting.message_id
         return await self._find(job, channel_id=job.channel_id, after_us=job.created_us)

@@ -177,6 +177,7 @@ class Books:
         self.staff_acts: set[tuple[str, str]] = set()
         self.job_ids: dict[str, int] = {}
         self.hold_ids: dict[str, int] = {}
+        self.turn_ids: dict[str, int] = {}
         self.owners: dict[int, tuple[str, int]] = {}
         """By bucket: ("user" or "guild", its number)."""
 
@@ -184,6 +185,10 @@ class Books:
         """The job of an order, if it was accepted."""
         job_id = self.job_ids.get(reference)
         return None if job_id is None else self.jobs[job_id]
+
+    def turn_of(self, reference: str) -> TurnRow | None:
+        turn_id = self.turn_ids.get(reference)
+        return None if turn_id is None else self.turns[turn_id]
 
     def hold_of(self, reference: str) -> HoldRow | None:
         hold_id = self.hold_ids.get(reference)
@@ -226,16 +231,15 @@ class Books:
     def _take(self, name: str, rows: list[Any], news: News) -> None:
         known: dict[int, Any] = getattr(self, name)
         told: list[Any] = getattr(news, name)
+        numbers = {"jobs": self.job_ids, "holds": self.hold_ids, "turns": self.turn_ids}
         for values in rows:
             row = _ROWS[name](*values)
             old = known.get(values[0])
             if row != old:
                 told.append((old, row))
                 known[values[0]] = row
-                if name == "jobs":
-                    self.job_ids[row.reference] = values[0]  # type: ignore[attr-defined] # a JobRow
-                elif name == "holds":
-                    self.hold_ids[row.reference] = values[0]  # type: ignore[attr-defined] # a HoldRow
+                if name in numbers:
+                    numbers[name][row.reference] = values[0]  # type: ignore[attr-defined] # they have
         if name == "callbacks":
             there = {row[0] for row in self._ground.rows("SELECT id FROM callbacks")}
             told += [(known.pop(gone), None) for gone in sorted(known.keys() - there)]

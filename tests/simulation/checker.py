@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from storage import ledger
-from tests.simulation import discord_promises, job_promises, ledger_promises
+from tests.simulation import chat_promises, discord_promises, job_promises, ledger_promises
 from tests.simulation.books import PENDING, Books, JobRow
+from tests.simulation.chat import Talks
 from tests.simulation.discord import Discord
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import INVARIANTS, Broken, Moment
@@ -18,8 +19,9 @@ _WITH_TIME = {job_promises.in_time}
 _ON_COMMIT = [one for one in INVARIANTS if one.moment is Moment.COMMIT]
 _AT_QUIET = [one for one in INVARIANTS if one.moment is Moment.QUIET]
 _OF_DISCORD = [one for one in INVARIANTS if one.moment is Moment.SHOWN]
-assert ledger_promises.balances is not None
-assert discord_promises.outcomes is not None
+_OF_CHATS = [one for one in INVARIANTS if one.moment is Moment.TALKED]
+PROMISES = (ledger_promises, job_promises, discord_promises, chat_promises)
+"""Where they stand; importing them enters them in the list."""
 
 
 class Checker:
@@ -69,7 +71,7 @@ class Checker:
                 return job
         return None
 
-    def quiet(self, calm_us: int, discord: Discord) -> None:
+    def quiet(self, calm_us: int, discord: Discord, talks: Talks) -> None:
         """Faults are over and nothing moves. Raises `Broken`."""
         self.audit()
         for one in _AT_QUIET:
@@ -80,6 +82,8 @@ class Checker:
             _none(one.id, facts)
         for one in _OF_DISCORD:
             _none(one.id, one.check(self.books, discord))
+        for one in _OF_CHATS:
+            _none(one.id, one.check(self.books, talks))
 
 
 def _none(number: str, facts: Iterable[str]) -> None:

@@ -39,6 +39,12 @@ class Fault(Enum):
     ID_FOREIGN_MADE = ("F-43", "another job's task id in the answer, the task is made")
     REDIRECT = ("F-44", "a redirect in answer to a create")
     SLOW_ANSWER = ("F-62", "the answer to a create takes up to two minutes")
+    # Chats.
+    CHAT_REFUSED = ("F-46", "a chat's request is refused or lost")
+    STREAM_CUT = ("F-57", "a stream is cut")
+    STREAM_ENDLESS = ("F-57", "a stream ends without its terminal event")
+    STREAM_ODD = ("F-58", "a stream that cannot be read")
+    STREAM_STALLED = ("F-60", "a stream stalls")
     # The task.
     TASK_GONE = ("F-35", "404 task_not_found for a task that is there")
     GET_ERROR = ("F-39", "an error on a read")

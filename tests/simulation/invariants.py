@@ -18,6 +18,7 @@ class Moment(Enum):
     NOW = auto()
     QUIET = auto()
     SHOWN = auto()
+    TALKED = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

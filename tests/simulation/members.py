@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from bot.chat.ports import AnswerSink, Question
+from bot.chat.service import ChatService
 from bot.credits.service import CreditsService, StaffAct
 from bot.errors import AtelierError
 from bot.jobs.ports import Order
@@ -26,6 +28,8 @@ TOKEN_SHARE = 0.6
 _WORDS: tuple[str, ...] = (
     ("order",) * 9 + ("film",) * 2 + ("twice", "cancel", "cancel", "list", "again")
 )
+_WORDS += ("ask",) * 7 + ("stop",) * 2
+_CHAT_MODELS = ("gpt-5-4", "gemini-2.5-pro", "gemini-3.1-pro")
 _WORDS += ("grant", "take", "set", "gift", "balance", "budget")
 
 
@@ -46,7 +50,9 @@ class Desk:
     """The services of one process, as the cogs are handed them."""
 
     jobs: JobService
+    chat: ChatService
     credits: CreditsService
+    screen: Callable[[str], AnswerSink]
     sinks: Sinks
     now_s: Callable[[], float]
 
@@ -77,6 +83,7 @@ class Crowd:
         self._broke = broke
         self._cards: list[tuple[str, int]] = []
         """(short id, member) of what was accepted, as the cards' buttons know it."""
+        self._talks: list[str] = []
 
     async def act(self, command: Command, desk: Desk) -> None:
         """Run one command as its cog would; what refuses it is told and forgotten."""
@@ -93,6 +100,11 @@ class Crowd:
                 await self._order(_order_of(command, desk), desk)
             case "cancel" | "again":
                 await self._press(command, desk)
+            case "ask":
+                await self._ask(command, desk)
+            case "stop":
+                for reference in self._talks[-3:]:
+                    desk.chat.stop(reference, user_id=STAFF, staff=True)
             case "list":
                 await desk.jobs.list(command.user_id)
             case "balance":
@@ -116,6 +128,22 @@ class Crowd:
         message_id = await desk.sinks.show_first(await desk.jobs.card_of(job))
         if message_id is not None:
             await desk.jobs.show_at(job, message_id=message_id)
+
+    async def _ask(self, command: Command, desk: Desk) -> None:
+        reference = f"m:{command.number}"
+        self._trace("member", f"{reference} asks")
+        self._talks.append(reference)
+        question = Question(
+            reference=reference,
+            channel_id=command.channel_id,
+            guild_id=GUILD,
+            author_id=command.user_id,
+            author_name="Mira",
+            text=f"Why is the sky blue? talk:{reference}",
+            model_id=_CHAT_MODELS[int(command.choice * len(_CHAT_MODELS))],
+            private=command.choice > 0.9,
+        )
+        await desk.chat.reply(question, desk.screen(reference))
 
     async def _press(self, command: Command, desk: Desk) -> None:
         if not self._cards:

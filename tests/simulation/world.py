@@ -22,6 +22,7 @@ from aiohttp import web
 
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loader import load
+from bot.chat.service import ChatService
 from bot.credits.service import CreditsService
 from bot.jobs.bell import Bell
 from bot.jobs.bench import Bench, PollGate
@@ -37,6 +38,7 @@ from storage import locks
 from storage.errors import StorageError
 from storage.types import UCR_PER_CREDIT, Allowance
 from tests.simulation.callbacks import NO_ANSWER, Callbacks
+from tests.simulation.chat import ProcessChat, Screen, Talks
 from tests.simulation.checker import Checker
 from tests.simulation.crashes import Crashes
 from tests.simulation.discord import Discord, ProcessMessages
@@ -57,7 +59,7 @@ from tests.simulation.witness import Witness
 CATALOGUE: Catalogue = load(None)
 PUBLIC_URL = "https://bot.example"
 KEYS = (b"k" * 32,)
-STARTS_S = (1.0,) * 6 + (5.0, 20.0, 60.0, 60.0, 110.0, 130.0, 400.0, 400.0, 2_000.0, 7_200.0)
+STARTS_S = (1.0,) * 12 + (5.0, 20.0, 60.0, 60.0, 110.0, 130.0, 400.0, 2_000.0, 7_200.0)
 """How long the bot is away after a crash (F-16)."""
 AUDITED_EVERY = 3
 """Starts between two audits of the whole database; the checker itself looks after each commit."""
@@ -128,6 +130,7 @@ class World:
         self._is_public = draw.random() < 0.8
         self._rng = _child(draw)
         self.witness = Witness()
+        self.talks = Talks()
         self._scene = Scene(
             loop=self._loop, weather=self.weather, rng=_child(draw), trace=self.trace
         )
@@ -226,12 +229,15 @@ class World:
         moving = self.checker.moving()
         waits = self._callbacks.waiting or not self._process.is_up
         if moving is None and not waits and since_s > 1_300.0:
-            self._ask(lambda: self.checker.quiet(self._clear_us(), self.discord))
+            self._ask(self._quiet)
             self._stop(self._end)
         elif since_s > OVER_S:
             self._fail(f"I-30: no rest {since_s:.0f} s after the faults: {moving}")
         else:
             self._loop.outside(60.0, self._look)
+
+    def _quiet(self) -> None:
+        self.checker.quiet(self._clear_us(), self.discord, self.talks)
 
     def _clear_us(self) -> int:
         """From when on nothing went wrong, and the bot was there."""
@@ -315,11 +321,30 @@ class World:
         credits_service = CreditsService(
             database=store, catalogue=self._catalogue, allowance=self._allowance, clock=clock
         )
-        self._desk = Desk(jobs=jobs, credits=credits_service, sinks=sinks, now_s=self._loop.time)
+        chat = ChatService(
+            database=store,
+            providers=ProcessChat(self.talks, process, self._scene),
+            breakers=breakers,
+            catalogue=self._catalogue,
+            allowance=self._allowance,
+            clock=clock,
+        )
+        self._desk = Desk(
+            jobs=jobs,
+            chat=chat,
+            credits=credits_service,
+            screen=partial(Screen, self.talks, process, self._scene),
+            sinks=sinks,
+            now_s=self._loop.time,
+        )
         self._route, self._jobs = route, jobs
         self._engine = engine
         try:
+            left = await chat.recover()
             await engine.start()
+            for turn in left:
+                self.talks.ends[turn.reference].append(turn.charged_ucr)
+                await chat.told(turn.reference)
         except StorageError as error:
             self.trace("process", f"start failed {type(error).__name__}")
             self._crashes.die_now()

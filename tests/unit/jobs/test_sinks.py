@@ -166,6 +166,21 @@ async def test_progress_asks_a_closed_channel_once() -> None:
 
 
 @virtually
+async def test_a_card_that_was_refused_is_not_looked_for_again() -> None:
+    """F-89, I-32: also in another process, which does not remember who refused it."""
+    scene = Scene()
+    job = scene.accepted(token=False)
+    scene.discord.channels[STUDIO].is_open = False
+    await scene.sinks.show(scene.card(job))
+    scene.build()
+    before = len(scene.discord.requests)
+    for _ in range(20):
+        await scene.sinks.show(scene.card(job))
+        await scene.clock.sleep(5)
+    assert len(scene.discord.requests) == before
+
+
+@virtually
 async def test_progress_goes_by_the_token_where_the_bot_may_not_edit() -> None:
     """F-89: while it lives; the refusal is remembered all the same."""
     scene = Scene()
