@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from bot.catalogue.catalogue import ChatModel
 from bot.catalogue.pricing import formula_ucr
@@ -183,7 +183,7 @@ def _told_ucr(model: ChatModel, finished: Finished) -> int | None:
         model, input_tokens=model.context_tokens, output_tokens=model.context_tokens
     )
     if amount is not None and amount.is_finite() and 0 <= amount <= Decimal(most_ucr) / 1_000_000:
-        return -int(-amount * 1_000_000 // 1)
+        return int((amount * 1_000_000).to_integral_value(ROUND_CEILING))
     if finished.usage is None:
         return None
     return formula_ucr(

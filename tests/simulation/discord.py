@@ -122,6 +122,7 @@ class ProcessMessages:
     def __init__(self, discord: Discord, process: Process) -> None:
         self._discord = discord
         self._process = process
+        self._limited_until_s = 0.0
 
     def is_reachable(self, job: Job) -> bool:
         del job
@@ -229,6 +230,10 @@ class ProcessMessages:
         """Let a request leave: it arrives, has its effect or none, and its answer may get lost."""
         discord, loop = self._discord, self._discord.loop
         self._process.check()
+        left_s = self._limited_until_s - loop.now_s
+        if left_s > 0:  # discord.py keeps back what would only be refused again
+            await self._process.pause()
+            raise MessageTrouble(Trouble.PASSES, retry_after_s=left_s)
         answer: Any = loop.create_future()
 
         def arrive() -> None:
@@ -237,6 +242,7 @@ class ProcessMessages:
             if discord.strikes(Fault.DISCORD_429):
                 discord.invalid_s.append(loop.now_s)
                 after_s = discord.rng.choice((0.5, 5.0, 60.0, 3_600.0))
+                self._limited_until_s = loop.now_s + after_s
                 error = MessageTrouble(Trouble.PASSES, retry_after_s=after_s)
             elif discord.strikes(Fault.DISCORD_ERROR):
                 error = MessageTrouble(Trouble.PASSES, is_unclear=True)
