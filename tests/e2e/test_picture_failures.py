@@ -9,15 +9,8 @@ import pytest
 from tests.e2e.studio import Studio, gallery, is_finished, labels
 from tests.e2e.world import World, visible_text
 
-CREATE_CODES = (
-    "invalid_request",
-    "invalid_api_key",
-    "insufficient_credits",
-    "ip_not_allowed",
-    "model_not_found",
-    "spend_limit_exceeded",
-    "upstream_error",
-)
+CREATE_CODES = ("invalid_request", "model_not_found", "upstream_error")
+"""Of the documents' error table; the others pause the whole bot (tests/e2e/test_paused.py)."""
 
 
 @pytest.fixture
@@ -37,7 +30,7 @@ async def fails_kindly(studio: Studio) -> str:
 
 
 @pytest.mark.parametrize("code", CREATE_CODES)
-async def test_every_documented_error_of_a_create_reads_well_and_costs_nothing(
+async def test_every_passing_error_of_a_create_reads_well_and_costs_nothing(
     studio: Studio, code: str
 ) -> None:
     """No word of the provider reaches the member."""
@@ -92,14 +85,14 @@ async def test_troubles_that_pass_leave_one_picture_paid_once(
     assert before - await world.balance("tom") == Decimal("2.4")
 
 
-@pytest.mark.parametrize("kind", ["create_reset", "create_html", "create_no_task_id"])
-async def test_a_lost_answer_is_never_sent_again_and_its_task_is_adopted(
-    studio: Studio, kind: str
-) -> None:
-    """Section 5: the create is one request; the callback brings the task's name."""
+async def test_a_lost_answer_is_never_sent_again_and_its_task_is_adopted(studio: Studio) -> None:
+    """Section 5: the create is one request; the callback brings the task's name.
+
+    With the test below that is two in a minute; a third would pause the provider (S-13).
+    """
     world = studio.world
     before, made = await world.balance("tom"), len(await studio.tasks())
-    await world.provider_fault(kind)
+    await world.provider_fault("create_no_task_id")
     card = await studio.make("imagine", prompt="a picture nearly lost")
     assert len(gallery(card)) == 1
     assert len(await studio.tasks()) - made == 1
