@@ -87,8 +87,8 @@ SPENDING = (
         edits=(
             Edit(
                 path="storage/hold_rows.py",
-                old="        for b, part_ucr in returned\n    ]\n    return moves\n",
-                new="        for b, part_ucr in returned[1:]\n    ]\n    return moves\n",
+                old="        for b, part_ucr in returned\n    ]\n    return Resolved(",
+                new="        for b, part_ucr in returned[1:]\n    ]\n    return Resolved(",
             ),
         ),
         killers=(_HOLDS,),
@@ -100,8 +100,8 @@ SPENDING = (
         edits=(
             Edit(
                 path="storage/buckets.py",
-                old="    return tuple(sorted(map(_bucket, rows), key=lambda b: b.order))\n",
-                new="    return tuple(sorted(map(_bucket, rows), "
+                old="    return tuple(sorted(map(bucket_of, rows), key=lambda b: b.order))\n",
+                new="    return tuple(sorted(map(bucket_of, rows), "
                 "key=lambda b: b.order, reverse=True))\n",
             ),
         ),

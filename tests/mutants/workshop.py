@@ -87,6 +87,8 @@ class Workshop:
                 originals.setdefault(path, text)
                 path.write_text(applied(text, edit))
             fate, killer = self._hunted(mutant.killers)
+        except ValueError as error:  # the program has changed, and the mutant does not fit it
+            fate, killer = Fate.BROKEN, str(error)
         finally:
             for path, text in originals.items():
                 path.write_text(text)
