@@ -78,9 +78,9 @@ class Evidence:
             return None
         if job.outcome is Outcome.SUCCEEDED or job.late_us is not None:
             # It has its result: only a former attempt's task can still tell anything.
-            own = [one for one in callbacks if one.attempt == job.attempt]
+            own = [one for one in callbacks if _is_own(job, one)]
             await self._seen(own)
-            callbacks = tuple(one for one in callbacks if one.attempt != job.attempt)
+            callbacks = tuple(one for one in callbacks if one not in own)
         hint = await self._next(job, callbacks)
         return None if hint is None else await self._judge(job, hint)
 
@@ -158,9 +158,9 @@ class Evidence:
         return None
 
     async def _may_be_ours(self, job: Job, hint: Hint) -> bool:
-        """Whether reading it could tell anything: nobody else's, and not what we have anyway."""
+        """Whether reading it could tell anything: it is not somebody else's."""
         if hint.task_id == job.task_id:
-            return job.outcome is not Outcome.SUCCEEDED and job.late_us is None
+            return True
         owner = await self._bench.database.read(
             jobs.by_task, provider=job.provider, task_id=hint.task_id
         )
@@ -205,6 +205,11 @@ class Evidence:
             callback_ids=[callback.id for callback in callbacks],
             now_us=self._bench.clock.now_us(),
         )
+
+
+def _is_own(job: Job, callback: Callback) -> bool:
+    """Whether it tells of what the job has: adopted, a task may be a former attempt's."""
+    return callback.attempt == job.attempt or hint_of(callback.body) == job.task_id
 
 
 def waits_for_evidence(job: Job) -> bool:

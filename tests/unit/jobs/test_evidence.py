@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ async def an_unknown_job(world: World, **changes: Any) -> Job:
     return await world.until_status(job, JobStatus.UNKNOWN)
 
 
-def wrong(provider: FakeProvider, task: Task) -> CreateVerdict:
+def wrong(provider: FakeProvider, task: Task) -> NotCreated:
     """It made a task and is judged to have made none (5.8)."""
     provider.tasks[task.id] = task
     error = RateLimited(provider="aivideo")
@@ -380,15 +381,15 @@ async def test_a_late_failure_is_no_result(world: World) -> None:
 
 
 @virtually
-async def test_a_refusal_that_was_none_is_found_out_before_the_second_try(world: World) -> None:
+async def test_a_refusal_that_was_none_is_found_out_before_the_second_try(
+    world: World, logged: list[dict[str, object]]
+) -> None:
     """Section 5, point 8: a callback of the attempt that "made nothing"; it is not sent again."""
 
-    def wrong(provider: FakeProvider, task: Task) -> CreateVerdict:
-        provider.tasks[task.id] = task
-        error = ProviderInternalError(provider="aivideo")
-        return NotCreated(error=error, retryable=True, retry_after_s=100.0)
+    def slow(provider: FakeProvider, task: Task) -> CreateVerdict:
+        return replace(wrong(provider, task), retry_after_s=100.0)
 
-    world.provider.plans = [wrong]
+    world.provider.plans = [slow]
     await world.boot()
     job = await world.request()
     await world.until(lambda: world.provider.tasks != {})
@@ -398,6 +399,14 @@ async def test_a_refusal_that_was_none_is_found_out_before_the_second_try(world:
     done = await world.delivered(job, within_s=5)
     assert (done.outcome, done.task_id) == (Outcome.SUCCEEDED, "task-1")
     assert len(world.provider.creates) == 1
+    reads = len(world.provider.gets)
+    await world.call_back(job, body={"id": "task-1", "again": 1}, attempt=1)
+    await world.until(lambda: unseen(world, job) == 0)
+    assert len(world.provider.gets) == reads
+    events = [entry["event"] for entry in logged]
+    assert "callback_rejected" not in events
+    assert events.count("misclassified") == 1
+    assert losses(world) == []
     await world.stop()
     world.check()
 
