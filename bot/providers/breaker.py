@@ -157,6 +157,15 @@ class Breaker:
         if self._state is BreakerState.HALF_OPEN:
             self._state, self._cause, self._pauses = BreakerState.CLOSED, None, 0
 
+    def note_sign_of_life(self) -> None:
+        """An answer has begun: enough to let the others in, who need not wait for its end.
+
+        No row of errors is ended by it, for it may still end in one.
+        """
+        self._refresh()
+        if self._state is BreakerState.HALF_OPEN:
+            self.note_success()
+
     def note_error(self, error: ProviderError) -> None:
         """The provider answered with an error, or not at all."""
         self._refresh()

@@ -24,6 +24,8 @@ class WatchedChat:
         try:
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
+                    if not began:
+                        self._breaker.note_sign_of_life()
                     began = True
                     yield event
         except ProviderError as error:

@@ -75,16 +75,17 @@ async def test_a_refused_intent_ends_the_start_with_its_code() -> None:
     assert refused.value.close_code == 4014
 
 
-async def test_a_token_reset_while_connected_ends_the_run_with_its_code() -> None:
-    """F-82: close code 4004 is final, too."""
+@pytest.mark.parametrize("code", [4004, 4013])
+async def test_a_final_close_code_while_connected_ends_the_run_with_it(code: int) -> None:
+    """F-82: the token was reset, or the intents are not valid; not one session more."""
     inhabited = Inhabited()
     async with inhabited.served(), inhabited.client() as bot:
         running = asyncio.create_task(bot.start(TOKEN))
         await bot.wait_for("connect")
-        await inhabited.sandbox.core.gateway.close_all(code=4004, resumable=False)
+        await inhabited.sandbox.core.gateway.close_all(code=code, resumable=False)
         with pytest.raises(DiscordRefused) as refused:
             await running
-    assert refused.value.close_code == 4004
+    assert refused.value.close_code == code
 
 
 async def test_an_unreachable_discord_is_tried_again_for_minutes() -> None:

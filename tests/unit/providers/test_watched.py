@@ -67,6 +67,22 @@ async def test_a_whole_answer_closes_a_half_open_breaker(
     assert breaker.snapshot().state is BreakerState.CLOSED
 
 
+async def test_the_first_word_lets_the_others_in(breaker: Breaker, clock: FakeClock) -> None:
+    """S-13: an answer may take minutes; an error at its end counts as ever."""
+    await half_opened(breaker, clock)
+    chat = WatchedChat(ScriptedProvider([WORDS, BROKEN]), breaker)
+    async with aclosing(chat.stream(REQUEST)) as stream:
+        await anext(stream)
+        breaker.check()
+        assert breaker.snapshot().state is BreakerState.CLOSED
+        with pytest.raises(ProviderInternalError):
+            await anext(stream)
+    for _ in range(SERVER_ERRORS_MAX - 1):
+        with pytest.raises(ProviderInternalError):
+            await read(breaker, [WORDS, BROKEN])
+    assert breaker.snapshot().state is BreakerState.OPEN
+
+
 async def test_an_answer_that_we_break_off_has_shown_that_the_provider_works(
     breaker: Breaker, clock: FakeClock
 ) -> None:
