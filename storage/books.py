@@ -17,6 +17,18 @@ GENESIS = bytes(32)
 """What stands before the first digest."""
 
 
+UCR_MAX = 10**15
+"""A billion credits: no amount of ours is larger, so that no sum of them leaves 64 bits."""
+
+
+def is_whole(amount_ucr: int, *, low: int = 0, high: int | None = UCR_MAX) -> bool:
+    """What every amount is at the border of the ledger (F-51, F-141).
+
+    Not isinstance: True is an int to Python, and nobody's intention.
+    """
+    return type(amount_ucr) is int and low <= amount_ucr and (high is None or amount_ucr <= high)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """`amount_ucr` from one account to another; always more than nothing."""

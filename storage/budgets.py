@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select
 
 from storage import buckets
-from storage.books import newest
+from storage.books import is_whole, newest
 from storage.buckets import Bucket, server
 from storage.budget_schema import budgets
 from storage.errors import BudgetExhausted, Duplicate
@@ -77,7 +77,8 @@ def set_budget(
     What is used in a running window stays used. `timezone` is that of a server which has chosen
     none. A repeated reference changes nothing. Raises Duplicate when it names another server's.
     """
-    assert min(change.day_ucr or 0, change.month_ucr or 0) >= 0
+    assert change.day_ucr is None or is_whole(change.day_ucr)
+    assert change.month_ucr is None or is_whole(change.month_ucr)
     before = budget_of(connection, guild_id=guild_id)
     if before is None:
         before = Budget(day_ucr=None, month_ucr=None, timezone=timezone)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from storage import budgets
 from storage import wallet as wallets
-from storage.books import Act, Move, record
+from storage.books import Act, Move, is_whole, record
 from storage.budgets import Window
 from storage.errors import Duplicate, IllegalMove
 from storage.hold_rows import HoldRow, find, get, guild_of, resolve
@@ -66,7 +66,8 @@ def hold(
     messages, there is none. Raises InsufficientCredits, BudgetExhausted, and Duplicate when the
     reference was ever used.
     """
-    assert 0 <= floor_ucr <= amount_ucr
+    assert is_whole(amount_ucr)
+    assert is_whole(floor_ucr, high=amount_ucr)
     if find(connection, reference) is not None:
         raise Duplicate(reference=reference)
     wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
@@ -96,7 +97,7 @@ def extend(
     Not idempotent: each call adds. Raises InsufficientCredits or BudgetExhausted when nothing is
     available, IllegalMove when the hold has ended, UnknownReference.
     """
-    assert amount_ucr > 0
+    assert is_whole(amount_ucr, low=1)
     row = get(connection, reference)
     if row.state is not HoldState.OPEN:
         raise IllegalMove(reference=reference, state=row.state, move=ActKind.EXTEND)
@@ -142,8 +143,8 @@ def settle(
     part (I-12). `loss_ucr` comes on top: what the provider took for what nobody pays. Repeated, it
     returns the first outcome. Raises IllegalMove after `void`, UnknownReference.
     """
-    assert cost_ucr >= 0
-    assert loss_ucr >= 0
+    assert is_whole(cost_ucr, high=None)
+    assert is_whole(loss_ucr, high=None)
     row = get(connection, reference)
     charged_ucr = min(row.amount_ucr, cost_ucr)
     return _end(
@@ -167,7 +168,7 @@ def void(
 
     Repeated, it returns the first outcome. Raises IllegalMove after `settle`, UnknownReference.
     """
-    assert loss_ucr >= 0
+    assert is_whole(loss_ucr, high=None)
     return _end(
         connection,
         get(connection, reference),

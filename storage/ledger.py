@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from storage import buckets
 from storage import wallet as wallets
 from storage.audit import audit
-from storage.books import Act, Move, record, repeated
+from storage.books import Act, Move, is_whole, record, repeated
 from storage.holds import ended, extend, hold, lose, settle, void
 from storage.schema import ISSUER_ID, journal
 from storage.transfers import gift, purchase
@@ -79,7 +79,7 @@ def grant(
 
     Raises Duplicate when the reference names another act.
     """
-    assert amount_ucr > 0
+    assert is_whole(amount_ucr, low=1)
     span = (starts_us, ends_us)
     return _staff_act(
         connection, ActKind.GRANT, user_id, lambda _wallet: amount_ucr, facts, span=span
@@ -93,7 +93,7 @@ def take(
 
     Raises InsufficientCredits when fewer are available, Duplicate as `grant`.
     """
-    assert amount_ucr > 0
+    assert is_whole(amount_ucr, low=1)
     return _staff_act(connection, ActKind.TAKE, user_id, lambda _wallet: -amount_ucr, facts)
 
 
@@ -104,7 +104,7 @@ def set_balance(
 
     Raises Duplicate as `grant`.
     """
-    assert target_ucr >= 0
+    assert is_whole(target_ucr)
 
     def missing_ucr(wallet: Wallet) -> int:
         return target_ucr - wallet.available_ucr

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from storage import buckets
 from storage import wallet as wallets
-from storage.books import Act, Move, record, repeated
+from storage.books import Act, Move, is_whole, record, repeated
 from storage.buckets import Bucket
 from storage.errors import InsufficientCredits
 from storage.types import ActKind, Allowance, Balance, BucketKind
@@ -36,7 +36,7 @@ def gift(
     reference names another act.
     """
     assert giver_id != receiver_id
-    assert amount_ucr > 0
+    assert is_whole(amount_ucr, low=1)
     wallet = wallets.touch(connection, user_id=giver_id, allowance=allowance, now_us=now_us)
     line = Act(
         kind=ActKind.GIFT,
@@ -82,7 +82,7 @@ def purchase(
     `reference` is the shop's own key: repeated, it changes nothing. Without `starts_us` they may
     be spent at once. Raises Duplicate when the reference names another act.
     """
-    assert amount_ucr > 0
+    assert is_whole(amount_ucr, low=1)
     wallet = wallets.touch(connection, user_id=user_id, allowance=allowance, now_us=now_us)
     act = Act(
         kind=ActKind.PURCHASE,

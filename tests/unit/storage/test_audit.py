@@ -32,7 +32,7 @@ def _unguard(connection: Connection) -> None:
         "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     ).scalars():
         connection.exec_driver_sql(f"DROP TRIGGER {name}")
-    for index in ("journal_end_uq", "journal_hold_uq"):
+    for index in ("journal_end_uq", "journal_hold_uq", "journal_once_uq"):
         connection.exec_driver_sql(f"DROP INDEX {index}")
 
 
@@ -58,6 +58,47 @@ TAMPERING = {
     "an entry removed": ("DELETE FROM entries WHERE id = 2", "I-2 entry 3: follows 1"),
     "an act renamed": ("UPDATE journal SET kind = 'gift' WHERE kind = 'grant'", "I-2"),
     "a balance below zero": ("UPDATE accounts SET balance_ucr = -1 WHERE kind = 'spent'", "I-3"),
+    "a balance that was below zero": (
+        "UPDATE entries SET amount_ucr = amount_ucr * 100 WHERE id = 3",
+        "I-3 account 5: -",
+    ),
+    "a line of a member's removed": (
+        "DELETE FROM journal WHERE kind = 'grant'",
+        "I-1 member 101: 20999995 in buckets, 19999995 by lines",
+    ),
+    "a grant by nobody": (
+        "UPDATE journal SET actor_id = NULL WHERE kind = 'grant'",
+        "I-11 journal",
+    ),
+    "a grant for no reason": ("UPDATE journal SET reason = NULL WHERE kind = 'grant'", "I-11"),
+    "a grant without bounds": (
+        "UPDATE journal SET delta_ucr = 1000000000001 WHERE kind = 'grant'",
+        "I-11 journal",
+    ),
+    "a grant that takes": (
+        "UPDATE journal SET delta_ucr = -1 WHERE kind = 'grant'",
+        "I-11 journal",
+    ),
+    "a grant done twice": (
+        (
+            "INSERT INTO journal (kind, user_id, reference, delta_ucr, actor_id, reason, at_us)"
+            " SELECT kind, user_id, reference, delta_ucr, actor_id, reason, at_us FROM journal"
+            " WHERE kind = 'grant'"
+        ),
+        "I-11 reference",
+    ),
+    "a charge that nobody paid": (
+        "UPDATE holds SET charged_ucr = 6 WHERE id = 1",
+        "I-5 hold 1: 6 charged, 5 spent by entries",
+    ),
+    "two days at once": (
+        (
+            "INSERT INTO buckets (owner_kind, owner_id, kind, priority, starts_us, ends_us,"
+            " issued_ucr) SELECT owner_kind, owner_id, kind, priority, starts_us + 1, ends_us, 0"
+            " FROM buckets WHERE kind = 'allowance'"
+        ),
+        "I-8 bucket",
+    ),
     "a part changed": ("UPDATE hold_parts SET amount_ucr = 7 WHERE hold_id = 3", "I-4 bucket"),
     "a hold enlarged": ("UPDATE holds SET amount_ucr = amount_ucr + 1 WHERE id = 3", "I-4 hold 3"),
     "an ended hold opened again": ("UPDATE holds SET state = 'open' WHERE id = 1", "I-4 bucket"),

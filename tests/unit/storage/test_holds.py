@@ -251,7 +251,7 @@ def _lose(bank: Bank, loss_ucr: int) -> Settlement:
         ledger.lose,
         user_id=MIRA,
         loss_ucr=loss_ucr,
-        reference="late:job",
+        reference="loss:job",
         cause=Cause.LATE_RESULT,
         now_us=bank.now_us,
     )
