@@ -108,6 +108,8 @@ class Bookkeeper:
         try:
             return await self._insist(opened, end, waiting)
         except StoreUnavailable as error:
+            if (settlement := await self._booked(opened.question.reference)) is not None:
+                return settlement
             _log.exception("turn_not_booked", fault="F-110", reference=opened.question.reference)
             if isinstance(end, Answered):
                 end = Unanswered(cause=Cause.INTERRUPTED, loss_ucr=end.cost_ucr)
@@ -150,6 +152,15 @@ class Bookkeeper:
                 loss_ucr=settlement.loss_ucr,
             )
         return settlement
+
+    async def _booked(self, reference: str) -> Settlement | None:
+        """How it ended, should a try have gone through whose answer got lost."""
+        try:
+            return await self._database.read(
+                ledger.ended, reference=reference, now_us=self._clock.now_us()
+            )
+        except StorageError:
+            return None
 
     async def _give_back(self, opened: Opened, end: Unanswered) -> Settlement:
         return await self._database.transact(

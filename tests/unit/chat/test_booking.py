@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 
+from bot.chat.books import settle_turn
 from bot.chat.ports import Draft, Ending, FinalAnswer, Phase
 from bot.chat.service import ChatService
 from bot.errors import RateLimited, StreamCut
@@ -264,6 +265,30 @@ async def test_an_end_whose_answer_got_lost_is_booked_once(
     assert final.receipt is not None
     assert final.receipt.charged_ucr == charged_ucr
     assert await moody.world.spent_ucr() == charged_ucr
+
+
+class LyingDatabase(InlineDatabase):
+    """Settles, and says every time that it did not."""
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        result = await super().transact(body, *args, **kwargs)
+        if body is settle_turn:
+            raise StoreUnavailable(cause="I/O error")
+        return result
+
+
+async def test_before_not_charged_is_said_the_books_are_looked_at() -> None:
+    """I-23: what the member is told is what was booked, whatever the commits answered."""
+    database = LyingDatabase()
+    world = World(provider=ScriptedProvider([*said("ok"), done()]), database=database)
+    final = await world.ask()
+    assert (final.ending, final.error) == (Ending.COMPLETE, None)
+    assert final.receipt is not None
+    assert final.receipt.charged_ucr == await world.spent_ucr() == 80_000
+    assert await world.is_sound()
+    await database.close()
 
 
 async def test_a_damaged_database_is_not_asked_again(make: New) -> None:
