@@ -231,7 +231,10 @@ async def test_before_the_login_everything_waits(studio: Studio) -> None:
 
 
 async def test_every_request_is_valid_and_mentions_nobody_by_accident(studio: Studio) -> None:
-    """Judged by Discord's own description; F-144 on each request that carries words."""
+    """Judged by Discord's own description; F-144 on each request that carries words.
+
+    Nothing goes out as a follow-up: those know no nonce (decision 8).
+    """
     first = await studio.order(prompt="@everyone")
     await studio.delivery.show(
         replace(await studio.foreman.card(first), job=studio.foreman.start(first))
@@ -245,6 +248,7 @@ async def test_every_request_is_valid_and_mentions_nobody_by_accident(studio: St
     requests = await studio.town.requests()
 
     assert problems(requests) == []
+    assert not [one for one in requests if one["method"] == "POST" and "/webhooks/" in one["path"]]
     for request in requests:
         body = request["body"]
         if isinstance(body, dict) and "components" in body:
