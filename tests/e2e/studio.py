@@ -76,9 +76,20 @@ class Studio:
 
     async def asked(self) -> Json:
         """The `input` of the newest create."""
+        return (await self.creates())[-1]["body"]["input"]
+
+    async def creates(self) -> list[Json]:
+        """Every create that the provider was sent, oldest first."""
         requests = (await self.world.get("provider/requests", since="0"))["requests"]
-        creates = [r for r in requests if r["path"].endswith("/generations")]
-        return creates[-1]["body"]["input"]
+        return [r for r in requests if r["path"].endswith("/generations")]
+
+    async def sent(self, since: int) -> None:
+        """Wait until the provider was sent more creates than `since`."""
+
+        async def more() -> bool:
+            return len(await self.creates()) > since
+
+        await self.world.until(more, "the provider was asked", user=self.user)
 
     async def pace(self, **facts: Json) -> None:
         await self.world.send("provider/tasks_pace", facts, method="PUT")

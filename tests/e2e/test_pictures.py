@@ -169,7 +169,9 @@ async def test_a_queued_job_can_be_cancelled_and_costs_nothing(studio: Studio) -
     before, made = await world.balance("mira"), len(await studio.tasks())
     # 429: certainly not created, so the job waits in the queue.
     await world.provider_fault("create_error", code="rate_limit_exceeded", retry_after_s=60)
+    sent = len(await studio.creates())
     interaction_id = await studio.order("imagine", prompt="never mind")
+    await studio.sent(sent)  # before that a press may meet the create on its way
     card = await studio.shows(interaction_id, lambda c: "Cancel" in labels(c), "Cancel")
     await studio.press(card, "Cancel")
     over = await studio.ended(interaction_id)
