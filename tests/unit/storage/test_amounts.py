@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage import budgets, ledger
@@ -122,6 +122,7 @@ def test_an_absurd_report_is_clamped(working: Bank, act: str) -> None:
     assert working.account("loss") == LOSS_UCR_MAX
 
 
+@settings(deadline=None, max_examples=50)
 @given(cost_ucr=st.integers(min_value=0), held_ucr=st.integers(0, 20 * CREDIT))
 def test_whatever_is_reported_the_charge_is_within_the_hold(cost_ucr: int, held_ucr: int) -> None:
     """F-51, I-5: charged and returned are the hold, the excess is the operator's."""

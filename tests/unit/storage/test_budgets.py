@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -10,9 +11,10 @@ from sqlalchemy import Connection
 
 from storage import budgets, ledger
 from storage.budgets import BudgetChange
+from storage.database import Database
 from storage.errors import BudgetExhausted, Duplicate, InsufficientCredits
-from storage.types import Allowance, Budget, BudgetWindow, Cause, Settlement, Span
-from tests.unit.storage.bank import CREDIT, DAY_US, HOUR_US, MIRA, SAM, TOM, Bank
+from storage.types import Allowance, Budget, BudgetWindow, Cause, Hold, Settlement, Span
+from tests.unit.storage.bank import CREDIT, DAY_US, HOUR_US, MIRA, NOON_US, SAM, TOM, Bank
 from tests.unit.storage.saboteur import MOMENTS, assert_all_or_nothing
 
 GUILD, OTHER = 7, 8
@@ -165,6 +167,36 @@ def test_the_losses_of_a_late_result_count_for_no_budget(town: Town) -> None:
         now_us=town.now_us,
     )
     assert town.day() == (0, 0, 10)
+
+
+async def test_parallel_holds_cannot_overrun_a_budget(database: Database) -> None:
+    """F-140, I-8: twenty members at once, and as many as the ceiling carries are accepted."""
+    await database.transact(
+        budgets.set_budget,
+        guild_id=GUILD,
+        change=BudgetChange(day_ucr=10),
+        timezone="UTC",
+        actor_id=SAM,
+        reference="i:1",
+        now_us=NOON_US,
+    )
+    wanted = (
+        database.transact(
+            ledger.hold,
+            user_id=member,
+            amount_ucr=3,
+            floor_ucr=3,
+            reference=f"job:{member}",
+            allowance=PLENTY,
+            now_us=NOON_US,
+            guild_id=GUILD,
+        )
+        for member in range(1, 21)
+    )
+    results = await asyncio.gather(*wanted, return_exceptions=True)
+    assert sum(isinstance(result, Hold) for result in results) == 3
+    assert sum(isinstance(result, BudgetExhausted) for result in results) == 17
+    assert await database.read(ledger.audit) == ()
 
 
 # --- Extending -----------------------------------------------------------------------------------
