@@ -13,7 +13,13 @@ from bot.chat.books import settle_turn
 from bot.chat.ports import Draft, Ending, FinalAnswer, Phase
 from bot.chat.service import ChatService
 from bot.errors import RateLimited, StreamCut
-from bot.limits import SETTLE_DELAY_S, SETTLE_DELAYS_S, SETTLE_WAIT_S, VOID_WRITES_MAX
+from bot.limits import (
+    BROKEN_STREAMS_FREE,
+    SETTLE_DELAY_S,
+    SETTLE_DELAYS_S,
+    SETTLE_WAIT_S,
+    VOID_WRITES_MAX,
+)
 from bot.providers.base import FinishReason
 from storage.database import Connection
 from storage.errors import StoreCorrupt, StoreUnavailable
@@ -265,6 +271,21 @@ async def test_an_end_whose_answer_got_lost_is_booked_once(
     assert final.receipt is not None
     assert final.receipt.charged_ucr == charged_ucr
     assert await moody.world.spent_ucr() == charged_ucr
+
+
+async def test_the_brake_never_comes_after_the_words(make: New) -> None:
+    """S-12, I-23: what was told *not charged* because of the disk stays so when it is written."""
+    broken = [*said("word " * 100), StreamCut(provider=NAME)]
+    moody = make(*[broken] * (BROKEN_STREAMS_FREE + 2))
+    for _ in range(BROKEN_STREAMS_FREE):
+        assert (await moody.world.ask()).receipt is not None
+    final = await moody.ask(refusals=SHORT_TRIES + 1)
+    assert final.receipt is None
+    await moody.written()
+    assert await moody.world.spent_ucr() == 0
+    final = await moody.world.ask()
+    assert final.receipt is not None
+    assert final.receipt.charged_ucr > 0
 
 
 class LyingDatabase(InlineDatabase):
