@@ -46,16 +46,21 @@ class Deliverer:
         card = await bench.cards.of(job)
         if card.job.status is not JobStatus.FINISHED:  # a stale timer (S-7): it was done meanwhile
             return None
+        is_away = False
         try:
             return await bench.delivery.deliver(card)
         except DeliveryPostponed as postponed:
-            retry_after_s = postponed.retry_after_s
+            retry_after_s, is_away = postponed.retry_after_s, postponed.is_away
             _log.info("delivery_postponed", job=job.short_id, retry_after_s=retry_after_s)
         except Exception:  # noqa: BLE001 - our mistake; the outcome still belongs to the member.
             _log.exception("delivery_broke", job=job.short_id)
             retry_after_s = 0.0
         wait = after_postponed(
-            job, retry_after_s=retry_after_s, now_us=bench.clock.now_us(), rng=bench.rng
+            job,
+            retry_after_s=retry_after_s,
+            is_away=is_away,
+            now_us=bench.clock.now_us(),
+            rng=bench.rng,
         )
         await bench.database.transact(
             jobs.postpone, job_id=job.id, due_us=wait.due_us, now_us=bench.clock.now_us()

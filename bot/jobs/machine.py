@@ -256,12 +256,17 @@ def after_stumble(job: Job, *, now_us: int) -> tuple[Wait | Fail, Tries]:
     return Fail(failure=Unexpected.__name__, loss_ucr=job.cost_ucr if paid else 0), tries
 
 
-def after_postponed(job: Job, *, retry_after_s: float, now_us: int, rng: random.Random) -> Wait:
+def after_postponed(
+    job: Job, *, retry_after_s: float, is_away: bool = False, now_us: int, rng: random.Random
+) -> Wait:
     """Decide when to deliver again (S-7): after half of what has passed since the end, at least.
 
-    So the waits grow by themselves, and a restart does not begin anew.
+    So the waits grow by themselves, and a restart does not begin anew. A Discord that nothing was
+    sent to is not spared that way: what is overdue comes soon after the login (N-8).
     """
     assert job.finished_us is not None
+    if is_away:
+        return Wait(due_us=now_us + to_us(jittered(retry_after_s, rng)))
     passed_s = (now_us - job.finished_us) / US_PER_S
     backoff_s = min(max(limits.DELIVERY_DELAY_S, passed_s / 2), limits.DELIVERY_DELAY_S_MAX)
     return Wait(due_us=now_us + to_us(jittered(max(retry_after_s, backoff_s), rng)))

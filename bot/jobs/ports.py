@@ -103,11 +103,15 @@ class Delivered:
 
 
 class DeliveryPostponed(Exception):
-    """Discord cannot take it now; try again after `retry_after_s` (S-7)."""
+    """Discord cannot take it now; try again after `retry_after_s` (S-7).
 
-    def __init__(self, *, retry_after_s: float) -> None:
+    `is_away`: nothing was sent, because we are not in Discord yet.
+    """
+
+    def __init__(self, *, retry_after_s: float, is_away: bool = False) -> None:
         super().__init__(f"retry after {retry_after_s} s")
         self.retry_after_s = retry_after_s
+        self.is_away = is_away
 
 
 class Delivery(Protocol):

@@ -178,7 +178,7 @@ class Sinks:
         job, memory = card.job, self._memory(card.job.id)
         memory.is_over = True
         if not self._messages.is_reachable(job):
-            raise DeliveryPostponed(retry_after_s=DELIVERY_RETRY_S)
+            raise DeliveryPostponed(retry_after_s=DELIVERY_RETRY_S, is_away=True)
         try:
             async with asyncio.timeout(DELIVERY_TIMEOUT_S), memory.lock:
                 begun = await self._poster.begun(job)

@@ -230,16 +230,15 @@ def _money(
 
 def _provider(witness: Witness, shot: Shot, consumed_ucr: int) -> Iterator[str]:
     """I-12: what the provider took is what members paid and the operator lost; multiplier 1."""
-    jobs = {job.reference for job in shot.jobs.values()}
+    chats = [hold for hold in shot.holds.values() if hold.reference.startswith("m:")]
     paid_ucr = sum(paid.charged_ucr for paid in witness.paid.values())
     booked_ucr = sum(
         (hold.charged_ucr or 0) + (hold.loss_ucr or 0)
         for hold in shot.holds.values()
-        if hold.reference in jobs
+        if not hold.reference.startswith("m:")
     )
     if paid_ucr != booked_ucr:
         yield f"I-12 pictures and videos: the provider took {paid_ucr}, booked are {booked_ucr}"
-    chats = [hold for hold in shot.holds.values() if hold.reference not in jobs]
     took_ucr = consumed_ucr - paid_ucr
     written_ucr = sum((hold.charged_ucr or 0) + (hold.loss_ucr or 0) for hold in chats)
     cut = sum(hold.state == "voided" for hold in chats)

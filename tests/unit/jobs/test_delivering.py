@@ -45,6 +45,20 @@ async def test_a_closed_discord_leaves_the_outcome_to_the_list(world: World) -> 
 
 
 @virtually
+async def test_an_outcome_does_not_wait_for_a_discord_that_was_never_tried(world: World) -> None:
+    """N-8: before the login nothing is sent, however often; then it comes within seconds."""
+    world.delivery.trouble = DeliveryPostponed(retry_after_s=5.0, is_away=True)
+    await world.boot()
+    job = await world.request()
+    await world.until_status(job, JobStatus.FINISHED)
+    await world.clock.sleep(900)
+    world.delivery.trouble = None
+    await world.delivered(job, within_s=10)
+    await world.stop()
+    world.check_over()
+
+
+@virtually
 async def test_a_mistake_in_the_delivery_is_a_trouble_that_passes(world: World) -> None:
     """An exception that nobody foresaw does not lose the outcome."""
     world.delivery.troubles = [ZeroDivisionError(), ValueError()]
