@@ -60,7 +60,7 @@ ANSWERING = (
                 new="            pass\n        return Ending.LENGTH",
             ),
         ),
-        killers=(_CHAT,),
+        killers=("tests/unit/chat/test_hold.py",),
     ),
     Mutant(
         name="loss-of-a-crash-forgotten",

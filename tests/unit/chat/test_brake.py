@@ -180,6 +180,16 @@ async def test_an_outage_punishes_nobody(new_world: NewWorld) -> None:
     assert charged(await break_off(world)) > 0
 
 
+async def test_a_full_count_is_no_reason_to_pay_for_an_outage(new_world: NewWorld) -> None:
+    """Three tricks in the morning do not make the provider's trouble at noon the member's."""
+    world = new_world()
+    await use_up(world)
+    world.clock.at_us += HOUR_US
+    for member in (TOM, SAM, ANN):
+        assert charged(await break_off(world, author_id=member)) == 0
+    assert charged(await break_off(world)) == 0
+
+
 async def test_what_nobody_saw_is_the_operators(new_world: NewWorld) -> None:
     """I-10, I-12: thoughts and what ran on after Stop cost the provider's price, once."""
     world = new_world(credits_a_day=100)
