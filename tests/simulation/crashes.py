@@ -7,20 +7,26 @@ import random
 from tests.simulation.loop import VirtualLoop
 
 CRASHES_MAX = 6
+GENTLE_SHARE = 0.15
+"""Of the ends: by an order, as an update of the container gives it."""
 STEPS_MAX = 30
 """A crash at an event comes within so many steps after it."""
 _EVENTS = (
     "accept_job",
+    "begin_look",
     "begin_submit",
     "bind",
     "callback",
-    "claim_due",
+    "claim_work",
     "command",
     "fail",
     "mark_unknown",
+    "open_turn",
     "postpone",
     "record_callbacks",
     "record_outcome",
+    "record_sent",
+    "settle_turn",
     "release_all",
     "requeue",
     "succeed",
@@ -46,6 +52,8 @@ class Crashes:
         self._event: str | None = None
         self._skip = 0
         self._boot = 0
+        self.is_gentle = False
+        """Whether the end that comes is an order to stop (SIGTERM)."""
         self.done = 0
 
     def plan(self, boot: int) -> None:
@@ -56,6 +64,7 @@ class Crashes:
         event = self._rng.choice(_EVENTS)
         steps = int(2 ** (self._rng.random() * 11))
         delay_s = self._rng.expovariate(6 / self._until_s)
+        self.is_gentle = self._rng.random() < GENTLE_SHARE
         if self._left <= 0 or self._loop.now_s >= self._until_s or boot in self._spared:
             return
         self._left -= 1
@@ -79,6 +88,7 @@ class Crashes:
 
     def die_now(self) -> None:
         """A start that failed ends its process."""
+        self.is_gentle = False
         self._die_in(1)
 
     def stop(self) -> None:

@@ -63,14 +63,14 @@ class Witness:
         """Whether the answer to a create of this order named the task, and was read."""
         return any(one.name == task_id for one in self.departures[reference])
 
-    def acknowledge(self, job_id: int, attempt: int, body: str, at_s: float) -> None:
+    def acknowledge(self, job_id: int, attempt: int, body: str, at_s: float) -> Acknowledged:
         """A callback was answered 204: from now on it may not get lost."""
-        self.acknowledged.append(
-            Acknowledged(
-                job_id=job_id,
-                attempt=attempt,
-                digest=hashlib.sha256(body.encode()).hexdigest(),
-                task_id=json.loads(body).get("id"),
-                at_s=at_s,
-            )
+        one = Acknowledged(
+            job_id=job_id,
+            attempt=attempt,
+            digest=hashlib.sha256(body.encode()).hexdigest(),
+            task_id=json.loads(body).get("id"),
+            at_s=at_s,
         )
+        self.acknowledged.append(one)
+        return one

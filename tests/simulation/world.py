@@ -9,6 +9,7 @@ rest in time, and all promises are asked.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from typing import Any, cast
 import structlog
 from aiohttp import web
 
+from bot import limits
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loader import load
 from bot.chat.service import ChatService
@@ -54,15 +56,20 @@ from tests.simulation.provider import PROVIDER, Provider
 from tests.simulation.request import PostedRequest
 from tests.simulation.scene import Scene
 from tests.simulation.trace import Trace
-from tests.simulation.witness import Witness
+from tests.simulation.witness import Acknowledged, Witness
 
 CATALOGUE: Catalogue = load(None)
 PUBLIC_URL = "https://bot.example"
 KEYS = (b"k" * 32,)
 STARTS_S = (1.0,) * 12 + (5.0, 20.0, 60.0, 60.0, 110.0, 130.0, 400.0, 2_000.0, 7_200.0)
 """How long the bot is away after a crash (F-16)."""
+STOP_S_MAX = 60.0
+"""S-11: 25 s for answers, 5 s to tell them, and what a locked database may take."""
+_DATABASE = {Fault.DATABASE_BUSY, Fault.DATABASE_FULL, Fault.DATABASE_IO}
 AUDITED_EVERY = 3
 """Starts between two audits of the whole database; the checker itself looks after each commit."""
+SLACK_S = 0.5
+"""What the bot's transactions take in this world."""
 OVER_S = 6 * 3_600.0
 """A world that has not come to rest so long after the faults is stuck."""
 OUR_MISTAKES = frozenset(
@@ -154,7 +161,7 @@ class World:
         self._engine: Engine | None = None
         self._route: CallbackRoute | None = None
         self._desk: Desk | None = None
-        self._jobs: JobService | None = None
+        self._intake: Intake | None = None
 
     # --- The whole story ----------------------------------------------------------------------
 
@@ -337,8 +344,7 @@ class World:
             sinks=sinks,
             now_s=self._loop.time,
         )
-        self._route, self._jobs = route, jobs
-        self._engine = engine
+        self._route, self._intake, self._engine = route, intake, engine
         try:
             left = await chat.recover()
             await engine.start()
@@ -354,7 +360,7 @@ class World:
 
     def _started(self, task: Any) -> None:
         if not task.cancelled() and task.exception() and not is_crash(task.exception()):
-            self._fail(f"the start broke: {task.exception()!r}")
+            self._fail(f"the start or the end broke: {task.exception()!r}")
 
     def _probe(self, process: Process, breakers: Breakers) -> None:
         """Stands for the look at the provider's account while it is paused (F-32)."""
@@ -368,27 +374,50 @@ class World:
         """The process is gone at this very moment."""
         if not self._process.is_alive:
             return
+        if self._crashes.is_gentle and self._process.is_up:
+            self._stop(self._boot_later)
+            return
         self._crashes.done += 1
         self.trace("process", f"killed {self._statuses()}")
         self._process.is_alive = self._process.is_up = False
         self._loop.kill_tasks()
+        self._boot_later()
+
+    def _boot_later(self) -> None:
         self._loop.outside(self._rng.choice(STARTS_S), self._boot)
 
     def _stop(self, then: Callable[[], None]) -> None:
         """End in order, as SIGTERM does (F-20)."""
-        process, engine, jobs = self._process, self._engine, self._jobs
+        process, engine, desk, intake = self._process, self._engine, self._desk, self._intake
         assert engine is not None
-        assert jobs is not None
+        assert desk is not None
+        assert intake is not None
+        began_s = self._loop.now_s
+        self.trace("process", "is told to stop")
+        process.is_up = False
 
         async def stop() -> None:
-            process.is_up = False
-            jobs.close()
-            await engine.close()
-            self.trace("process", "stopped")
-            process.is_alive = False
-            self._loop.outside(1.0, then)
+            desk.jobs.close()
+            await asyncio.gather(desk.chat.close(), engine.close())
+            await intake.close()
+            self._stopped(began_s)
+            self._loop.outside(0.0, then)
 
-        process.spawn(stop())
+        process.spawn(stop()).add_done_callback(self._started)
+
+    def _stopped(self, began_s: float) -> None:
+        """F-20, S-11: in time, and no doubt was made where an answer had come."""
+        took_s = self._loop.now_s - began_s
+        self.trace("process", f"stopped {self._statuses()}")
+        self._process.is_alive = False
+        self._loop.kill_tasks()
+        if took_s > STOP_S_MAX:
+            self._fail(f"S-11: the end took {took_s:.0f} s")
+        may_fail = not _DATABASE.isdisjoint(self.weather.enabled)
+        for job in self.checker.books.jobs.values():
+            answered = any(one.told for one in self.witness.departures[job.reference])
+            if job.status == "submitting" and answered and not may_fail:
+                self._fail(f"F-20: job {job.id}: its create was answered, and that was not kept")
 
     def _bury(self) -> None:
         """Nothing of this world goes on."""
@@ -440,7 +469,24 @@ class World:
 
     def _acknowledge(self, url: str, body: str) -> None:
         job, attempt, _mac = url.split("/")[-3:]
-        self.witness.acknowledge(int(job), int(attempt), body, self._loop.now_s)
+        one = self.witness.acknowledge(int(job), int(attempt), body, self._loop.now_s)
+        if self.weather.is_calm:
+            for delay_s in (2.0, 7.0):
+                self._loop.outside(delay_s + SLACK_S, partial(self._acted, one, delay_s))
+
+    def _acted(self, one: Acknowledged, delay_s: float) -> None:
+        """I-30: acted on within 2 s, or as soon as the task may be read again (F-65)."""
+        job = self.checker.books.jobs[one.job_id]
+        rows = self.checker.books.callbacks.values()
+        waits = any(
+            (row.job_id, row.attempt, row.digest) == (one.job_id, one.attempt, one.digest)
+            and row.seen_us is None
+            for row in rows
+        )
+        read_s = self.witness.read_at_s.get((self._process.number, one.task_id or ""), -1.0)
+        since_s = one.at_s if delay_s > limits.POLL_INTERVAL_S_MIN else one.at_s - 5.0 - SLACK_S
+        if waits and job.outcome is None and read_s < since_s and self._process.is_up:
+            self._fail(f"I-30: job {one.job_id}: a callback of {one.at_s:.1f} s waits still")
 
     def _committed(self, body: str) -> None:
         self._ask(lambda: self.checker.committed(body))
