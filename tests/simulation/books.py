@@ -45,6 +45,7 @@ class JobRow(NamedTuple):
     attempt: int
     task_id: str | None
     created_us: int
+    submitted_us: int | None
     finished_us: int | None
     delivered_us: int | None
     deadline_us: int

@@ -29,6 +29,8 @@ MOVES = {
 LIVENESS_S = 60.0
 PAUSES_S = 0.3
 """Between the transaction that allows a read and the read itself."""
+SLACK_US = 121_000_000
+"""Between the provider's clock and ours, and the second that its own is cut to."""
 GRACE_S = {"image": 600.0, "video": 3_600.0}
 
 
@@ -112,7 +114,12 @@ def own_reads(books: Books, news: News, witness: Witness, provider: Provider) ->
             task = provider.tasks.get(job.task_id)
             named = witness.was_named(job.reference, job.task_id)
             # A twin of the same model and minute at the right address cannot be told apart.
-            may_be_a_twin = job.task_id in witness.named_elsewhere and task is not None
+            may_be_a_twin = (
+                job.task_id in witness.named_elsewhere
+                and task is not None
+                and task.kind == job.kind
+                and task.created_us >= (job.submitted_us or 0) - SLACK_US
+            )
             is_own = task is not None and task.reference == job.reference
             if not named and not may_be_a_twin and not is_own:
                 yield f"job {job.id}: bound to {job.task_id}, another's"

@@ -194,7 +194,7 @@ class World:
         )
 
     def _drawn(self, rng: random.Random, spared: Spared) -> list[Command]:
-        commands = drawn_commands(rng, count=rng.randrange(3, 10), until_s=self._until_s * 0.8)
+        commands = drawn_commands(rng, count=rng.randrange(4, 13), until_s=self._until_s * 0.8)
         last = len(commands)
         commands += [
             Command(
