@@ -70,7 +70,10 @@ def _grants_lost(witness: Witness, shot: Shot) -> Iterator[str]:
 
 
 def _callbacks_lost(witness: Witness, shot: Shot) -> Iterator[str]:
+    have = {job.task_id for job in shot.jobs.values() if job.outcome == "succeeded"}
     for paid in witness.paid.values():
+        if paid.task_id in have:  # a result that we have needs no news, and none is kept
+            continue
         if paid.is_called_back and (paid.job_id, paid.attempt) not in shot.callbacks:
             yield f"I-35 job {paid.job_id}: its callback was answered 2xx and is not in the file"
 
