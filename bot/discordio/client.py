@@ -165,6 +165,7 @@ class AtelierBot(commands.Bot):
             try:
                 return await self.connect(reconnect=reconnect)
             except IdentifyPostponed as postponed:
+                await endpoints.hang_up(postponed)
                 _log.warning("session_delayed", fault="F-83", delay_s=postponed.delay_s)
                 await self.services.clock.sleep(postponed.delay_s)
                 self._counted = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,19 @@ async def use_gateway(http: HTTPClient) -> Gateway:
     )
     DiscordWebSocket.DEFAULT_GATEWAY = gateway.url
     return gateway
+
+
+async def hang_up(error: BaseException) -> None:
+    """Close the connection before whose session a hook raised `error`.
+
+    discord.py only lets go of it: its thread of heartbeats would go on. Nobody but the frames that
+    the error passed through still knows the connection.
+    """
+    for frame, _line in traceback.walk_tb(error.__traceback__):
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, DiscordWebSocket):
+            await caller.close()
+            return
 
 
 async def forget_session(http: HTTPClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -137,6 +138,10 @@ async def test_a_session_that_discord_ends_again_and_again_waits_for_its_turn() 
         back = asyncio.ensure_future(bot.wait_for("connect"))
         inhabited.sandbox.core.gateway.invalidate(resumable=False)
         await back
+        *ended, _last = [one for one in threading.enumerate() if "keep-alive" in one.name]
+        for one in ended:  # those of the sessions that were let go
+            await asyncio.to_thread(one.join, PATIENCE_S)
+            assert not one.is_alive()
         await bot.close()
         await running
     assert 2 * START_DELAY_S in clock.slept_s
