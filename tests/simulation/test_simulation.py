@@ -13,12 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from bot.jobs.submitting import Submitter
+from storage import jobs
+from storage.types import Job
+from tests.simulation.checker import PROMISES
+from tests.simulation.invariants import ELSEWHERE, INVARIANTS
 from tests.simulation.run import Totals, kept_seeds, run_seeds, story
 
 ROOT = Path(__file__).parents[2]
 SHARDS = 20
 SEEDS_PER_SHARD = 100
 REPLAYED = 50
+CANARY_SEEDS = 60
 HOUR_S = 3_600.0
 
 
@@ -45,6 +51,29 @@ def test_seeds_that_failed_once_stay_good() -> None:
     for report in run_seeds(kept_seeds()):
         totals.add(report)
     check(totals)
+
+
+def test_every_promise_is_asked_for() -> None:
+    """Each number of reliability.md 4 is checked here, or it is said where."""
+    numbers = {*range(1, 13), *range(20, 36)}
+    here = {one.id for one in INVARIANTS}
+    assert here | set(ELSEWHERE) == {f"I-{number}" for number in numbers}
+    assert not here & set(ELSEWHERE)
+    assert all((ROOT / path).is_file() for path in ELSEWHERE.values())
+    assert PROMISES
+
+
+def test_a_create_sent_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary, I-24: a bot that sends again whatever got lost does not live long."""
+
+    async def send_again(submitter: Submitter, job: Job, _doubt: object, **_facts: object) -> None:
+        bench = submitter._bench
+        now_us = bench.clock.now_us()
+        await bench.database.transact(jobs.requeue, job_id=job.id, due_us=now_us, now_us=now_us)
+
+    monkeypatch.setattr(Submitter, "doubt", send_again)
+    failures = (report.failure for report in run_seeds(range(CANARY_SEEDS)))
+    assert next(filter(None, failures)).startswith("I-24: ")
 
 
 def test_the_same_seed_is_the_same_story() -> None:
