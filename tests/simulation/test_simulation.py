@@ -28,6 +28,10 @@ CANARY_SEEDS = 60
 HOUR_S = 3_600.0
 
 
+pytestmark = pytest.mark.timeout(900)
+"""A shard needs some ten seconds of a free core; a busy machine may take long."""
+
+
 def check(totals: Totals) -> None:
     assert not totals.failed, story(totals.failed[0])
 
