@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import shutil
 import sys
@@ -19,6 +20,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     chosen = parser.parse_args()
     seed = random.randrange(1_000_000) if chosen.seed is None else chosen.seed
+    # An upload that ends in the middle is what we want, and no mistake of the sandbox.
+    logging.getLogger("sandbox").addHandler(logging.NullHandler())
     data = Path(tempfile.mkdtemp(prefix="atelier-kill-loop-"))
     say(f"killing {chosen.kills} times with seed {seed}")
     report = asyncio.run(kill_loop(chosen.kills, seed=seed, data=data, say=say))
