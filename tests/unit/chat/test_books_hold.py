@@ -107,7 +107,7 @@ def reported_ucr(world: World, scripts: list[list[Step]]) -> int | None:
     return total_ucr
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     plan=st.lists(turns, min_size=1, max_size=3),
     allowance_credits=st.integers(1, 60),

@@ -132,9 +132,9 @@ async def test_junk_neither_teaches_nor_costs(new_world: NewWorld, usage: Usage 
 
 
 async def test_a_poisoned_ratio_recovers(new_world: NewWorld) -> None:
-    """One absurd answer lifts holds for a while; a hundred honest ones lower them again."""
+    """One absurd answer lifts holds for a while; scores of honest ones lower them again."""
     world = new_world(credits_a_day=1_000)
-    for tokens in (GPT.context_tokens, *([300] * 100)):
+    for tokens in (GPT.context_tokens, *([300] * 85)):
         usage = Usage(input_tokens=0, output_tokens=tokens)
         world.provider.scripts.append([*said(WORDS), done("0", usage=usage)])
         await world.ask(channel_id=world.asked)
