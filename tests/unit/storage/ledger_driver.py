@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-import sqlite3
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
-from storage import books, budgets, ledger
+from storage import books, budgets, ledger, sqlite
 from storage.books import Move
 from storage.budgets import BudgetChange
 from storage.errors import (
@@ -21,10 +20,11 @@ from storage.errors import (
     InsufficientCredits,
     StoreUnavailable,
 )
-from storage.inline import InlineDatabase
+from storage.inline import MEMORY, InlineDatabase
 from storage.types import Allowance, Balance, Budget, Cause, Settlement
 from tests.unit.storage.bank import HOUR_US, NOON_US, SAM
 from tests.unit.storage.model import BOUGHT, FOREVER_US, GRANTED, Model, Refused
+from tests.unit.storage.saboteur import MOMENTS, Saboteur
 
 T = TypeVar("T")
 
@@ -33,28 +33,18 @@ PPM = 1_000_000
 
 
 class Bench:
-    """One database of the process, whose statements may be told to fail."""
+    """One database of the process."""
 
     def __init__(self) -> None:
         self.database = InlineDatabase()
         # What is here already lives as long as the process: nothing to look through again.
         gc.freeze()
-        self.fail_at = 0
-        self.fail_after = False
-        event.listen(self.database.engine, "before_cursor_execute", self._before)
-        event.listen(self.database.engine, "after_cursor_execute", self._after)
+        self.connection = self.database.engine.connect()
 
-    def _before(self, *_arguments: Any) -> None:
-        self._tick(after=False)
-
-    def _after(self, *_arguments: Any) -> None:
-        self._tick(after=True)
-
-    def _tick(self, *, after: bool) -> None:
-        if self.fail_at and self.fail_after == after:
-            self.fail_at -= 1
-            if self.fail_at == 0:
-                raise sqlite3.OperationalError("disk I/O error")
+    def run(self, body: Callable[..., T], **facts: Any) -> T:
+        """As `InlineDatabase.run`, on a connection that is kept: taking one costs as much."""
+        with sqlite.translating(MEMORY), self.connection.begin():
+            return body(self.connection, **facts)
 
 
 @cache
@@ -72,7 +62,6 @@ class Driver:
 
     def __init__(self, plan: Allowance) -> None:
         self.bench = bench()
-        self.bench.fail_at = 0
         self.database = self.bench.database
         self.database.restore()
         self.driver: Any = self.database.engine.raw_connection().driver_connection
@@ -83,7 +72,7 @@ class Driver:
         self.number = 0
         self.references: list[str] = []
         self.multipliers: dict[str, int] = {}
-        self.fails = (0, False)
+        self.fails = (0, "")
         self.idle = True
         self.balances = [0, 0, 0]
         self.entry_id, self.link = 0, books.GENESIS
@@ -93,21 +82,19 @@ class Driver:
     def run(self, body: Callable[..., T], **facts: Any) -> T:
         """One transaction; if it is to fail first, it leaves nothing, and is tried again."""
         self.idle = False
-        fail_at, after = self.fails
+        fail_at, moment = self.fails
         if fail_at:
-            self.fails = (0, False)
-            self.bench.fail_at, self.bench.fail_after = fail_at, after
+            self.fails = (0, "")
             before = self._accounts()
-            try:
-                return self.database.run(body, **facts)
-            except StoreUnavailable:
-                assert self._accounts() == before
-            finally:
-                self.bench.fail_at = 0
-        return self.database.run(body, **facts)
+            with Saboteur(fail_at=fail_at, moment=moment).at_work(self.database):
+                try:
+                    return self.database.run(body, **facts)
+                except StoreUnavailable:
+                    assert self._accounts() == before
+        return self.bench.run(body, **facts)
 
     def fail_next(self, statement: int, *, after: bool) -> None:
-        self.fails = (statement, after)
+        self.fails = (statement, MOMENTS[after])
 
     def crash(self) -> None:
         """Within a transaction that did something; what was committed is all there is."""
