@@ -19,16 +19,23 @@ class Deliverer:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._unwritten: dict[int, Delivered] = {}
+        """By job: what a sink has, and the database did not take yet."""
 
     async def deliver(self, job: Job, *, to_list: bool) -> None:
         """Bring a finished job to its member. May raise `StorageError`."""
         bench = self._bench
-        delivered = Delivered(sink=Sink.LIST) if to_list else await self._try(job)
+        delivered = self._unwritten.get(job.id)
+        if delivered is None:
+            delivered = Delivered(sink=Sink.LIST) if to_list else await self._try(job)
         if delivered is None:
             return
+        # Shown once more, it could end in another sink, and stand in two places (I-23).
+        self._unwritten[job.id] = delivered
         recorded = await bench.database.transact(
             record_outcome, job_id=job.id, delivered=delivered, now_us=bench.clock.now_us()
         )
+        self._unwritten.pop(job.id, None)
         if recorded is not None:
             _log.info("job_delivered", job=job.short_id, sink=delivered.sink, outcome=job.outcome)
             await self._remove(recorded.unneeded)

@@ -378,10 +378,18 @@ class World:
             self._stop(self._boot_later)
             return
         self._crashes.done += 1
+        self._note_unwritten()
         self.trace("process", f"killed {self._statuses()}")
         self._process.is_alive = self._process.is_up = False
         self._loop.kill_tasks()
         self._boot_later()
+
+    def _note_unwritten(self) -> None:
+        """F-16: an end that was shown, and whose sink nobody will remember."""
+        for message in self.discord.messages.values():
+            job = self.checker.books.jobs[message.job_id]
+            if message.outcome is not None and job.status == "finished":
+                self.discord.unclear.add(job.reference)
 
     def _boot_later(self) -> None:
         self._loop.outside(self._rng.choice(STARTS_S), self._boot)
@@ -409,6 +417,7 @@ class World:
         """F-20, S-11: in time, and no doubt was made where an answer had come."""
         took_s = self._loop.now_s - began_s
         self.trace("process", f"stopped {self._statuses()}")
+        self._note_unwritten()
         self._process.is_alive = False
         self._loop.kill_tasks()
         if took_s > STOP_S_MAX:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.jobs import refreshing
+from bot.jobs.delivering import Deliverer
 from bot.jobs.ports import DeliveryPostponed
 from bot.limits import CARD_INTERVAL_S, CARDS_PER_S_MAX
 from storage import jobs
+from storage.errors import StoreUnavailable
 from storage.types import JobStatus, Outcome, Sink
 from tests.unit.jobs.conftest import NewWorld
 from tests.unit.jobs.virtual import virtually
@@ -42,6 +46,26 @@ async def test_a_closed_discord_leaves_the_outcome_to_the_list(world: World) -> 
     assert done.finished_us is not None
     assert done.delivered_us - done.finished_us >= 86_400 * 1_000_000
     await world.stop()
+
+
+@virtually
+async def test_what_a_sink_has_is_not_shown_again_for_the_database(world: World) -> None:
+    """F-111, I-23: the next sink would have it, too, if the first one were closed meanwhile."""
+    world.delivery.trouble = DeliveryPostponed(retry_after_s=60.0)
+    await world.boot()
+    job = await world.request()
+    finished = await world.until_status(job, JobStatus.FINISHED)
+    await world.stop()
+    world.delivery.trouble = None
+    deliverer = Deliverer(world.bench)
+    delivering = asyncio.create_task(deliverer.deliver(finished, to_list=False))
+    await world.clock.sleep(0.05)
+    world.database.failures = [StoreUnavailable(cause="disk is full")]
+    with pytest.raises(StoreUnavailable):
+        await delivering
+    await deliverer.deliver(finished, to_list=False)
+    assert world.delivery.deliveries[job.id] == 1
+    assert world.fresh(job).sink is Sink.CARD
 
 
 @virtually
