@@ -24,6 +24,8 @@ PRIORITY = {
     BucketKind.BOUGHT: 40,
 }
 """Between buckets with the same end the lower number is spent first: what was paid for, last."""
+ALWAYS_US = 0
+"""The start of what may be spent at once, also while a clock is set back (F-118)."""
 _NEVER_US = 2**63 - 1
 
 
@@ -75,10 +77,10 @@ class Bucket:
     held_ucr: int
 
     @property
-    def order(self) -> tuple[int, int, int, int]:
+    def order(self) -> tuple[int, int, int]:
         """Ends soonest, then priority, then oldest."""
         ends_us = _NEVER_US if self.ends_us is None else self.ends_us
-        return (ends_us, self.priority, self.starts_us, self.id)
+        return (ends_us, self.priority, self.id)
 
     @property
     def used_ucr(self) -> int:

@@ -152,7 +152,7 @@ def _give(
         connection,
         wallet.owner,
         kind=BucketKind.GRANT,
-        starts_us=wallet.now_us if starts_us is None else starts_us,
+        starts_us=buckets.ALWAYS_US if starts_us is None else starts_us,
         ends_us=ends_us,
         issued_ucr=act.delta_ucr,
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from storage import buckets
 from storage import wallet as wallets
 from storage.books import Act, Move, is_whole, record, repeated
-from storage.buckets import Bucket
+from storage.buckets import Bucket, Owner, member
 from storage.errors import InsufficientCredits
 from storage.types import ActKind, Allowance, Balance, BucketKind
 from storage.wallet import Wallet
@@ -48,8 +48,7 @@ def gift(
     )
     if not repeated(connection, line):
         parts = _parts(wallet, amount_ucr)
-        receiver = wallets.load(connection, user_id=receiver_id, now_us=now_us)
-        record(connection, line, _moves(connection, wallet, receiver, parts))
+        record(connection, line, _moves(connection, member(receiver_id), parts))
         record(
             connection,
             Act(
@@ -96,7 +95,7 @@ def purchase(
             connection,
             wallet.owner,
             kind=BucketKind.BOUGHT,
-            starts_us=wallet.now_us if starts_us is None else starts_us,
+            starts_us=buckets.ALWAYS_US if starts_us is None else starts_us,
             ends_us=ends_us,
             issued_ucr=amount_ucr,
         )
@@ -122,9 +121,7 @@ def _parts(wallet: Wallet, amount_ucr: int) -> Parts:
     return mine.parts(amount_ucr)
 
 
-def _moves(
-    connection: Connection, wallet: Wallet, receiver: Wallet, parts: Parts
-) -> tuple[Move, ...]:
+def _moves(connection: Connection, receiver: Owner, parts: Parts) -> tuple[Move, ...]:
     """One bucket of the receiver's for each end; straight from account to account."""
     by_end: defaultdict[int | None, list[tuple[Bucket, int]]] = defaultdict(list)
     for bucket, part_ucr in parts:
@@ -133,11 +130,9 @@ def _moves(
     for ends_us, shares in by_end.items():
         _bucket_id, account_id = buckets.open_bucket(
             connection,
-            receiver.owner,
+            receiver,
             kind=BucketKind.GIFT,
-            # After a clock was set back the two may live at different times; it can be spent in
-            # both.
-            starts_us=min(wallet.now_us, receiver.now_us),
+            starts_us=buckets.ALWAYS_US,
             ends_us=ends_us,
             issued_ucr=sum(part_ucr for _bucket, part_ucr in shares),
         )

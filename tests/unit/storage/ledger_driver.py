@@ -145,8 +145,8 @@ class Driver:
             self._agree(user, balance)
 
     def grant(self, user: int, amount: int, *, again: bool) -> None:
-        now_us = self.model.touch(user, self.plan, self.now_us)
-        self.model.give(user, GRANTED, amount, (now_us, FOREVER_US))
+        self.model.touch(user, self.plan, self.now_us)
+        self.model.give(user, GRANTED, amount, (0, FOREVER_US))
         self._staff(ledger.grant, user, again=again, amount_ucr=amount)
 
     def take(self, user: int, amount: int, *, again: bool) -> None:
@@ -167,7 +167,7 @@ class Driver:
         now_us = self.model.touch(user, self.plan, self.now_us)
         difference = wanted - self.model.available(user, self.now_us)
         if difference > 0:
-            self.model.give(user, GRANTED, difference, (now_us, FOREVER_US))
+            self.model.give(user, GRANTED, difference, (0, FOREVER_US))
         else:
             self.model.pick(user, -difference, now_us)
         self._staff(ledger.set_balance, user, again=again, target_ucr=wanted)
@@ -191,7 +191,7 @@ class Driver:
     ) -> None:
         now_us = self.model.touch(user, self.plan, self.now_us)
         starts_us, ends_us = (None if h is None else now_us + h * HOUR_US for h in span)
-        window = (now_us if starts_us is None else starts_us, ends_us or FOREVER_US)
+        window = (starts_us or 0, ends_us or FOREVER_US)
         self.model.give(user, BOUGHT, amount, window)
         reference = self._next("shop")
         for _ in range(2 if again else 1):

@@ -158,7 +158,7 @@ class Model:
         if amount > sum(pot.available for pot in pots):
             raise Refused
         parts = []
-        for pot in sorted(pots, key=lambda p: (p.end_us, p.kind, p.starts_us, p.number)):
+        for pot in sorted(pots, key=lambda p: (p.end_us, p.kind, p.number)):
             part = min(pot.available, amount)
             if part:
                 pot.available -= part
@@ -167,14 +167,12 @@ class Model:
         return parts
 
     def gift(self, giver: int, receiver: int, amount: int, now_us: int) -> None:
-        """What has an end keeps it; spendable in the earlier of both members' times."""
-        giver_us = self.time_of(giver, now_us)
-        starts_us = min(giver_us, self.time_of(receiver, now_us))
+        """What has an end keeps it."""
         by_end: dict[int, int] = {}
-        for pot, part in self.pick(giver, amount, giver_us, giving=True):
+        for pot, part in self.pick(giver, amount, self.time_of(giver, now_us), giving=True):
             by_end[pot.end_us] = by_end.get(pot.end_us, 0) + part
         for end_us, part in by_end.items():
-            self.give(receiver, GIVEN, part, (starts_us, end_us))
+            self.give(receiver, GIVEN, part, (0, end_us))
 
     # --- Servers ---------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def _prepared() -> Bank:
     bank.grant(2 * CREDIT)
     bank.hold(21 * CREDIT, reference="job")
     bank.hold(CREDIT // 2, reference="other")
-    bank.database.run(turns.begin, turn=_turn("job"), now_us=bank.now_us)
+    bank.database.run(turns.begin, turn=_turn("other"), now_us=bank.now_us)
     bank.now_us += DAY_US
     bank.grant(4 * CREDIT)
     return bank
@@ -40,11 +40,11 @@ def _turn(reference: str) -> NewTurn:
 
 
 def _finish_and_settle(connection: Connection, *, now_us: int) -> None:
-    turns.finish(connection, reference="job", answer="because", tokens=9, now_us=now_us)
+    turns.finish(connection, reference="other", answer="because", tokens=9, now_us=now_us)
     ledger.settle(
         connection,
-        reference="job",
-        cost_ucr=20 * CREDIT + 1,
+        reference="other",
+        cost_ucr=CREDIT,
         cause=Cause.ANSWERED,
         now_us=now_us,
     )

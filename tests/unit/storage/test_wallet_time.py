@@ -105,6 +105,14 @@ def test_a_clock_that_goes_back_issues_no_day_twice(bank: Bank) -> None:
     assert bank.available() == 20 * CREDIT
 
 
+def test_a_grant_can_be_spent_while_the_clock_is_back(bank: Bank) -> None:
+    """F-118: what was given from now on is not hidden by a clock that was set back after it."""
+    bank.allowance = NONE
+    bank.grant(CREDIT)
+    bank.now_us -= DAY_US
+    assert bank.available() == CREDIT
+
+
 def test_credits_that_return_while_the_clock_is_back_keep_their_grace(bank: Bank) -> None:
     """For the member it is already tomorrow; when the clock is right again nothing is lost."""
     bank.hold(8 * CREDIT, reference="job")
