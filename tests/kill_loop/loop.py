@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import signal
 import time
 from collections import Counter
@@ -72,6 +71,7 @@ class KillLoop:
         self._say = say
         self._report = Report(seed=seed)
         self._shot = Shot()
+        self._checking: asyncio.Task[tuple[str, ...]] | None = None
         self._burst = 0
         self._starts = 0
 
@@ -89,11 +89,13 @@ class KillLoop:
                     life = await self._live(town, self._plan())
                     report.kills += 1
                     report.phases[life.phase] += 1
-                    report.broken = await self._look(life, witness, members)
+                    report.broken = await self._checked()
+                    await self._look(life, witness, members)
                     if report.kills % 50 == 0:
                         self._say(f"{report.kills} kills, {len(self._shot.jobs)} jobs")
                 report.seconds = time.monotonic() - began_s
                 members.is_quiet = True
+                report.broken = report.broken or await self._checked()
                 if not report.broken:
                     report.broken = await self._end(town, witness, members)
             except LifeFailed as error:
@@ -129,19 +131,25 @@ class KillLoop:
         town.another_day()
         life = await Life.start(town, self._data)
         self._report.aims[plan.event] += 1
-        if plan.event == "start":
-            await asyncio.sleep(plan.delay_s)
-        else:
-            await life.online()
-            if plan.event == "any":
-                await asyncio.sleep(plan.delay_s)
-            else:
-                await self._aim(town, life, plan)
-        life.kill()
+        try:
+            await self._wait(town, life, plan)
+        finally:
+            life.kill()
         code = await life.end()
         if code != -signal.SIGKILL:
             raise LifeFailed(f"the bot ended by itself with {code}")
         return life
+
+    async def _wait(self, town: Town, life: Life, plan: Plan) -> None:
+        """Until it is to be killed, or has been."""
+        if plan.event == "start":
+            await asyncio.sleep(plan.delay_s)
+            return
+        await life.online()
+        if plan.event == "any":
+            await asyncio.sleep(plan.delay_s)
+        else:
+            await self._aim(town, life, plan)
 
     async def _aim(self, town: Town, life: Life, plan: Plan) -> None:
         """Wait until the event has killed it, or in vain."""
@@ -153,21 +161,33 @@ class KillLoop:
         self._report.hits[plan.event] += life.killed_s is not None
         town.tripwire = None
 
-    async def _look(self, life: Life, witness: Witness, members: Members) -> tuple[str, ...]:
-        """Copy the file of a dead bot, ask the world, compare."""
+    async def _look(self, life: Life, witness: Witness, members: Members) -> None:
+        """Copy the file of a dead bot and ask the world; they are compared while the next lives."""
         report = self._report
         if life.online_s is not None:
             report.online_s.append(life.online_s)
         await asyncio.sleep(CALM_S)
         witness.look(iter(list(members.asked)))
         copy = shot.copy_of(self._data, self._data / "shot")
-        taken = None if copy is None else await asyncio.to_thread(shot.take, copy, after=self._shot)
+        if copy is not None:
+            check = self._check(copy, life.mistakes(), witness, members)
+            self._checking = asyncio.create_task(check)
+
+    async def _checked(self) -> tuple[str, ...]:
+        """What was broken at the last death."""
+        checking, self._checking = self._checking, None
+        return () if checking is None else await checking
+
+    async def _check(
+        self, copy: Path, mistakes: list[str], witness: Witness, members: Members
+    ) -> tuple[str, ...]:
+        taken = await asyncio.to_thread(shot.take, copy, after=self._shot)
         if taken is None:
             return ()
-        report.at_death += taken.open_work()
+        self._report.at_death += taken.open_work()
         members.open_jobs = sum(job.is_open for job in taken.jobs.values())
         before, self._shot = self._shot, taken
-        return (*life.mistakes(), *checks.broken_at_death(witness, taken, before))
+        return (*mistakes, *checks.broken_at_death(witness, taken, before))
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -185,9 +205,10 @@ class KillLoop:
             calm = calm + 1 if await self._is_over(witness, members) else 0
         code = await life.end(signal.SIGTERM)
         self._report.settling_s = time.monotonic() - began_s
+        await self._look(life, witness, members)
         return (
             *([f"F-20 SIGTERM ended the bot with {code}"] if code else []),
-            *await self._look(life, witness, members),
+            *await self._checked(),
             *checks.broken_at_end(
                 witness, self._shot, members.asked, town.provider._account.consumed_ucr
             ),
@@ -225,5 +246,4 @@ async def kill_loop(
     """Run in `data`; what is found there afterwards is only worth keeping on failure."""
     report = await KillLoop(data, seed=seed, say=say, last_starts=last_starts).run(kills)
     report.kept = str(data)
-    shutil.rmtree(data / "shot", ignore_errors=True)
     return report
