@@ -11,7 +11,7 @@ from typing import Any
 START_US = 1_763_640_000_000_000
 """2025-11-20 12:00 UTC: where every world begins."""
 DRAIN_STEPS_MAX = 20_000
-TASKS_KEPT_MAX = 500
+TASKS_KEPT_MAX = 100
 """Ended tasks are looked through when so many have gathered."""
 
 
@@ -67,6 +67,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for task in self._tasks:
             if not task.done():
                 task.cancel()
+            elif not task.cancelled():
+                # Whoever would have looked at its error in the next step is gone with it.
+                task._log_traceback = False
 
     def drain(self) -> None:
         """Let killed tasks end; they have no effects any more."""
@@ -97,6 +100,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined] # BaseEventLoop's
         if not ready:
+            if len(self._tasks) > TASKS_KEPT_MAX:
+                self.running_tasks()
             while scheduled and scheduled[0]._cancelled:
                 heapq.heappop(scheduled)._scheduled = False
             if not scheduled:
@@ -120,8 +125,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         coro: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
         **options: Any,
     ) -> asyncio.Task[Any]:
-        if len(self._tasks) > TASKS_KEPT_MAX:
-            self.running_tasks()
         # A name of its own would be numbered through all worlds of this interpreter.
         task = asyncio.Task(coro, loop=loop, **{"name": "task", **options})
         self._tasks.append(task)
