@@ -157,8 +157,12 @@ SETTLE_DELAY_S = 5.0
 """Between the tries after those; the member is told meanwhile what is held, and until when."""
 SETTLE_WAIT_S = 600.0
 """All those tries: then nothing is charged. The price of a turn is known to its process alone."""
-VOID_WRITES_MAX = 120
-"""Tries to give a hold back, `SETTLE_DELAY_S` apart; then the next question or start does it."""
+VOID_WRITES_EACH = 12
+"""Tries to give a hold back after one delay, `SETTLE_DELAY_S` at first; then it doubles."""
+VOID_DELAY_S_MAX = 300.0
+"""F-111: a full disk is emptied by somebody, and then nobody's credits stay held for long."""
+VOID_WRITES_MAX = 180
+"""Ten hours of tries; then the next question or start does it."""
 OWED_TURNS_MAX = 500
 """Ends told after a restart: as many answers as ran at once, and a few that broke off before."""
 OWED_AGE_S_MAX = 86_400.0

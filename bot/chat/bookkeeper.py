@@ -22,7 +22,14 @@ from bot.chat.books import (
 )
 from bot.chat.ports import Question
 from bot.clock import Clock
-from bot.limits import SETTLE_DELAY_S, SETTLE_DELAYS_S, SETTLE_WAIT_S, VOID_WRITES_MAX
+from bot.limits import (
+    SETTLE_DELAY_S,
+    SETTLE_DELAYS_S,
+    SETTLE_WAIT_S,
+    VOID_DELAY_S_MAX,
+    VOID_WRITES_EACH,
+    VOID_WRITES_MAX,
+)
 from bot.providers.base import FunctionTool
 from bot.text.money import credits_text
 from storage import ledger, turns
@@ -204,8 +211,9 @@ class Bookkeeper:
             self._writing = asyncio.create_task(self._keep_writing())
 
     async def _keep_writing(self) -> None:
-        for _ in range(VOID_WRITES_MAX):
-            await self._pause(SETTLE_DELAY_S)
+        for tries in range(VOID_WRITES_MAX):
+            delay_s = SETTLE_DELAY_S * (1 << min(tries // VOID_WRITES_EACH, 16))
+            await self._pause(min(delay_s, VOID_DELAY_S_MAX))
             await self._write_late()
             if not self._unwritten or self._hurried.is_set():
                 break
