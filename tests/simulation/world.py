@@ -279,14 +279,7 @@ class World:
             committed=self._committed,
         )
         files = ProcessFiles(self._disk, process)
-        media = ProcessProvider(
-            self.provider,
-            process,
-            scene=self._scene,
-            witness=self.witness,
-            checker=self.checker,
-            asked=self._ask,
-        )
+        media = self._media(process)
         cards = Cards(
             database=store,
             catalogue=self._catalogue,
@@ -325,21 +318,11 @@ class World:
             cards=cards,
             wake=bell.ring,
         )
-        credits_service = CreditsService(
-            database=store, catalogue=self._catalogue, allowance=self._allowance, clock=clock
-        )
-        chat = ChatService(
-            database=store,
-            providers=ProcessChat(self.talks, process, self._scene),
-            breakers=breakers,
-            catalogue=self._catalogue,
-            allowance=self._allowance,
-            clock=clock,
-        )
+        chat = self._chat(process, store, clock, breakers)
         self._desk = Desk(
             jobs=jobs,
             chat=chat,
-            credits=credits_service,
+            credits=self._credits(store, clock),
             screen=partial(Screen, self.talks, process, self._scene),
             sinks=sinks,
             now_s=self._loop.time,
@@ -357,6 +340,34 @@ class World:
             return
         process.is_up = True
         self._probe(process, breakers)
+
+    def _media(self, process: Process) -> ProcessProvider:
+        """The provider as this process sees it."""
+        return ProcessProvider(
+            self.provider,
+            process,
+            scene=self._scene,
+            witness=self.witness,
+            checker=self.checker,
+            asked=self._ask,
+        )
+
+    def _credits(self, store: ProcessStore, clock: ProcessClock) -> CreditsService:
+        return CreditsService(
+            database=store, catalogue=self._catalogue, allowance=self._allowance, clock=clock
+        )
+
+    def _chat(
+        self, process: Process, store: ProcessStore, clock: ProcessClock, breakers: Breakers
+    ) -> ChatService:
+        return ChatService(
+            database=store,
+            providers=ProcessChat(self.talks, process, self._scene),
+            breakers=breakers,
+            catalogue=self._catalogue,
+            allowance=self._allowance,
+            clock=clock,
+        )
 
     def _started(self, task: Any) -> None:
         if not task.cancelled() and task.exception() and not is_crash(task.exception()):
