@@ -272,12 +272,7 @@ class World:
     async def _start(self, process: Process) -> None:
         """Wire the parts as `bot/assembly.py` does, then begin in the order of S-10."""
         clock = ProcessClock(process, lambda: 0)
-        store = ProcessStore(
-            self._ground,
-            process,
-            scene=self._scene,
-            committed=self._committed,
-        )
+        store = ProcessStore(self._ground, process, scene=self._scene, committed=self._committed)
         files = ProcessFiles(self._disk, process)
         media = self._media(process)
         cards = Cards(
