@@ -86,7 +86,7 @@ class Discord:
 
     def refuse(self, trouble: Trouble) -> MessageTrouble:
         """An answer that says no."""
-        if trouble in {Trouble.CLOSED, Trouble.BLOCKED}:
+        if trouble is Trouble.CLOSED:  # 403; what a filter takes is answered 400
             self.invalid_s.append(self.loop.now_s)
         return MessageTrouble(trouble)
 
