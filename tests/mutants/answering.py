@@ -19,6 +19,7 @@ ANSWERING = (
                 new="        if finished is None:\n            return Ending.COMPLETE\n",
             ),
         ),
+        seeds=60,
         killers=(_CHAT,),
     ),
     Mutant(

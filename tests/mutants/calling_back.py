@@ -65,6 +65,7 @@ CALLING_BACK = (
                 new="                return Verdict.NEW\n",
             ),
         ),
+        seeds=30,
         killers=("tests/unit/web/test_intake.py tests/unit/web/test_contract.py",),
     ),
     Mutant(
@@ -78,6 +79,7 @@ CALLING_BACK = (
                 new="            .values(woken=1)\n",
             ),
         ),
+        seeds=30,
         killers=("tests/unit/storage/test_inbox.py", "tests/unit/jobs"),
     ),
     Mutant(

@@ -15,13 +15,17 @@ CREATING = (
         family=Family.CREATE,
         edits=(
             Edit(
-                path="bot/jobs/machine.py",
-                old="            return Doubt(cause=CRASH, "
-                "grace_until_us=grace_until_us(job, facts, now_us=now_us))\n",
-                new="            return Submit()\n",
+                path="bot/jobs/submitting.py",
+                old="            jobs.mark_unknown,\n"
+                "            job_id=job.id,\n"
+                "            cause=decision.cause,\n"
+                "            grace_until_us=decision.grace_until_us,\n"
+                "            digest=digest,\n",
+                new="            jobs.requeue,\n            job_id=job.id,\n",
             ),
         ),
-        killers=(_MACHINE, _ENGINE),
+        seeds=40,
+        killers=(_ENGINE,),
     ),
     Mutant(
         name="retry-after-no-answer",

@@ -47,5 +47,5 @@ CONTROL = Mutant(
             new="    charged_ucr = min(cost_ucr, row.amount_ucr)\n",
         ),
     ),
-    killers=(_TESTS,),
+    killers=tuple(sorted({killer for mutant in MUTANTS for killer in mutant.killers})),
 )

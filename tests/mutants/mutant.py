@@ -33,8 +33,9 @@ class Edit:
 class Mutant:
     """One mistake.
 
-    `killers` are arguments for pytest; each is run until one fails. `without` names the second
-    defence that is switched off by the same edits, because it would hide the mistake (6.1, lesson).
+    `killers` are arguments for pytest; each is run until one fails. Within so many `seeds` the
+    simulation must notice it, too. `without` names the second defence that is switched off by the
+    same edits, because it would hide the mistake (6.1, lesson).
     """
 
     name: str
@@ -42,4 +43,5 @@ class Mutant:
     family: Family
     edits: tuple[Edit, ...]
     killers: tuple[str, ...]
+    seeds: int = 0
     without: str | None = None

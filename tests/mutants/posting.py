@@ -31,6 +31,7 @@ POSTING = (
                 new='                nonce=f"{nonce_of(reference, purpose)[:12]}{job_id}",\n',
             ),
         ),
+        seeds=30,
         killers=("tests/unit/storage/test_outbox.py", _POSTING),
     ),
     Mutant(

@@ -21,6 +21,7 @@ SPENDING = (
                 new="    charged_ucr = cost_ucr\n",
             ),
         ),
+        seeds=20,
         killers=(_HOLDS,),
     ),
     Mutant(
@@ -48,6 +49,7 @@ SPENDING = (
                 new="    return amount_ucr if left else amount_ucr\n",
             ),
         ),
+        seeds=60,
         killers=(_HOLDS,),
     ),
     Mutant(
@@ -91,6 +93,7 @@ SPENDING = (
                 new="        for b, part_ucr in returned[1:]\n    ]\n    return Resolved(",
             ),
         ),
+        seeds=20,
         killers=(_HOLDS,),
     ),
     Mutant(
@@ -118,6 +121,7 @@ SPENDING = (
                 new="        return self.ends_us is not None and self.ends_us <= now_us // 2\n",
             ),
         ),
+        seeds=60,
         killers=(_LEDGER,),
     ),
     Mutant(
@@ -146,6 +150,7 @@ SPENDING = (
                 new="    left = (wallet.available_ucr for _window in windows)\n",
             ),
         ),
+        seeds=60,
         killers=(_BUDGETS,),
     ),
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -41,4 +42,5 @@ def test_the_canary_dies_and_the_control_lives() -> None:
     """Who is caught is caught for what was done, and nobody is called caught without it."""
     with Workshop.opened() as workshop:
         assert workshop.judge(CANARY).fate is Fate.KILLED
-        assert workshop.judge(CONTROL).fate is Fate.SURVIVED
+        cheaply = replace(CONTROL, killers=CANARY.killers)
+        assert workshop.judge(cheaply).fate is Fate.SURVIVED

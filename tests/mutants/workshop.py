@@ -20,7 +20,9 @@ from tests.mutants.mutant import Edit, Mutant
 ROOT = Path(__file__).parents[2]
 COPIED = ("bot", "cogs", "sandbox", "storage", "tests", "pyproject.toml")
 KILLER_TIMEOUT_S = 300.0
-"""One killer; a mutant that hangs the suite is noticed by it, too."""
+"""One killer. A slow machine must not kill a mutant: who takes longer has not judged it."""
+WORLDS_FAILED = 1
+"""The simulation's exit code when a promise was broken."""
 TESTS_FAILED = 1
 """pytest's exit code for it; others mean that nothing was judged."""
 
@@ -87,6 +89,9 @@ class Workshop:
                 originals.setdefault(path, text)
                 path.write_text(applied(text, edit))
             fate, killer = self._hunted(mutant.killers)
+            if fate is Fate.KILLED and mutant.seeds:
+                fate, seed = self._simulated(mutant.seeds)
+                killer = f"{killer} and {seed}"
         except ValueError as error:  # the program has changed, and the mutant does not fit it
             fate, killer = Fate.BROKEN, str(error)
         finally:
@@ -102,14 +107,37 @@ class Workshop:
                 return fate, name
         return Fate.SURVIVED, ""
 
+    def _simulated(self, seeds: int) -> tuple[Fate, str]:
+        """Look for a world in which the mistake shows."""
+        command = [sys.executable, "-m", "tests.simulation.run", "--processes", "1"]
+        done = self._ended([*command, "--seeds", str(seeds)])
+        if done is None or done.returncode not in {0, WORLDS_FAILED}:
+            return Fate.BROKEN, "the simulation did not end"
+        seed = re.search(r"^SEED=\d+", done.stdout, re.MULTILINE)
+        if done.returncode == 0 or seed is None:
+            return Fate.SURVIVED, f"no seed of {seeds}"
+        return Fate.KILLED, seed[0]
+
     def _run(self, killer: str) -> tuple[Fate, str]:
         command = [
             *(sys.executable, "-m", "pytest", "--exitfirst", "--quiet", "--no-header"),
             *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no"),
             *killer.split(),
         ]
+        done = self._ended(command)
+        if done is None:
+            return Fate.BROKEN, f"{killer} did not end"
+        if done.returncode == 0:
+            return Fate.SURVIVED, ""
+        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+        if done.returncode == TESTS_FAILED and failed:
+            return Fate.KILLED, failed[1]
+        return Fate.BROKEN, (done.stdout + done.stderr)[-2_000:]
+
+    def _ended(self, command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+        """Run it in the copy; None when it takes too long to be judged."""
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 command,
                 cwd=self._root,
                 env=_environment(),
@@ -119,13 +147,7 @@ class Workshop:
                 timeout=KILLER_TIMEOUT_S,
             )
         except subprocess.TimeoutExpired:
-            return Fate.KILLED, f"{killer} (did not end)"
-        if done.returncode == 0:
-            return Fate.SURVIVED, ""
-        failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-        if done.returncode == TESTS_FAILED and failed:
-            return Fate.KILLED, failed[1]
-        return Fate.BROKEN, (done.stdout + done.stderr)[-2_000:]
+            return None
 
 
 def _environment() -> Mapping[str, str]:

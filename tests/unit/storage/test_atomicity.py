@@ -80,7 +80,7 @@ ACTS: dict[str, Callable[[Bank], object]] = {
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("act", ACTS)
 def test_a_failure_at_any_statement_leaves_all_or_nothing(act: str, moment: str) -> None:
-    """The n-th statement fails, for every n; the tables are as before until none fails."""
+    """F-14, F-112: the n-th statement fails, for every n; all is as before until none fails."""
     bank = _prepared()
     assert_all_or_nothing(bank, ACTS[act], moment=moment)
     assert bank.now_us == NOON_US + DAY_US

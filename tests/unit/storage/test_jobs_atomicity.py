@@ -33,7 +33,7 @@ ACTS: dict[str, tuple[str, Callable[[Workshop, Job], object]]] = {
 def test_a_failure_at_any_statement_leaves_all_or_nothing(
     workshop: Workshop, act: str, moment: str
 ) -> None:
-    """The n-th statement fails, for every n; a day later, so that the allowance turns as well."""
+    """F-14, F-112: the n-th statement fails, for every n; a day later, so that the day turns."""
     status, body = ACTS[act]
     job = workshop.at("running" if status == "failed" else status)
     if status == "failed":
