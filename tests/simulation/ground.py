@@ -10,9 +10,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from storage import sqlite
+from storage.errors import StoreUnavailable
 from storage.inline import MEMORY, InlineDatabase
 
 P = ParamSpec("P")
@@ -31,6 +32,9 @@ class Ground:
         raw = self._connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
         self.raw = raw
+        self.statements_left = -1
+        """F-112: after so many statements comes an I/O error; below nothing never."""
+        event.listen(self._inner.engine, "before_cursor_execute", self._count)
         _watch(raw)
         self._template = sqlite3.connect(MEMORY)
         raw.backup(self._template)
@@ -51,7 +55,10 @@ class Ground:
     ) -> T:
         """As `InlineDatabase.run`, on the connection that stays."""
         with sqlite.translating(MEMORY), self._connection.begin():
-            return body(self._connection, *args, **kwargs)
+            done = body(self._connection, *args, **kwargs)
+            if self.statements_left == 0:
+                raise StoreUnavailable(cause="disk I/O error at the commit")
+            return done
 
     def view(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -64,6 +71,12 @@ class Ground:
         finally:
             self._connection.execution_options(**{sqlite.READ_ONLY: False})
 
+    def _count(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if self.statements_left >= 0 and not statement.startswith("BEGIN"):
+            if self.statements_left == 0:
+                raise StoreUnavailable(cause="disk I/O error")
+            self.statements_left -= 1
+
     def rows(self, statement: str, *values: Any) -> list[Any]:
         """Read beside everything else."""
         return self.raw.execute(statement, values).fetchall()
@@ -73,9 +86,9 @@ def _watch(raw: sqlite3.Connection) -> None:
     """Note the number of each changed row; nothing of the bot's own tables is touched."""
     raw.execute("CREATE TABLE changes (id INTEGER PRIMARY KEY, name TEXT, row INTEGER)")
     for table in WATCHED:
-        for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
-            if event != "DELETE" or table == "callbacks":
+        for change, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            if change != "DELETE" or table == "callbacks":
                 raw.execute(
-                    f"CREATE TRIGGER changes_{table}_{event} AFTER {event} ON {table} BEGIN"
+                    f"CREATE TRIGGER changes_{table}_{change} AFTER {change} ON {table} BEGIN"
                     f" INSERT INTO changes (name, row) VALUES ('{table}', {row}.id); END"
                 )

@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 BUSY_S = 5.0
 """F-110: how long a write waits for an outside lock."""
-STEPS_OF_STATEMENT = 400
-"""F-112: an error strikes within so many steps of SQLite's machine, or not at all."""
+STATEMENTS_MAX = 12
+"""F-112: an error strikes at one of so many statements, at the commit, or not at all."""
 
 
 class Process:
@@ -143,14 +143,14 @@ class ProcessStore:
             (pages,) = raw.execute("PRAGMA page_count").fetchone()
             raw.execute(f"PRAGMA max_page_count = {pages}")
         if self._strikes(Fault.DATABASE_IO):
-            raw.set_progress_handler(_interrupt, self._rng.randrange(1, STEPS_OF_STATEMENT))
+            self._ground.statements_left = self._rng.randrange(STATEMENTS_MAX)
         try:
             done = self._ground.run(body, *args, **kwargs)
         except StoreUnavailable:
             self._trace("database", f"{body.__name__} failed")
             raise
         finally:
-            raw.set_progress_handler(None, 0)
+            self._ground.statements_left = -1
             if is_full:
                 raw.execute("PRAGMA max_page_count = 1073741823")
         self._trace("database", body.__name__)
@@ -172,7 +172,3 @@ class ProcessStore:
 
     def _strikes(self, fault: Fault) -> bool:
         return self._scene.strikes(fault)
-
-
-def _interrupt() -> int:
-    return 1
