@@ -1,7 +1,7 @@
 """Messages that must be created once, as durable facts (S-7).
 
     ready ──> sending ──> sent
-      ↑──────────┴──────> dead
+                 └──────> dead
 
 `sending` is written before the request leaves: from then on nobody knows whether Discord has the
 message, until an answer, or the channel's history, tells. Every move is a compare-and-set that
@@ -42,7 +42,7 @@ class PostState(StrEnum):
     """How far a message is."""
 
     READY = "ready"
-    """Nothing is under way: it was never sent, or Discord said that it did nothing."""
+    """Nothing of it was ever sent."""
     SENDING = "sending"
     """It may be there."""
     SENT = "sent"
@@ -155,20 +155,6 @@ def begin_again(
         windows=outbox.c.windows + 1,
         is_marked=int(is_marked),
         first_sent_us=now_us,
-    )
-
-
-def withdraw(connection: Connection, *, posting: Posting) -> Posting | None:
-    """Close the window again: Discord said that it did nothing."""
-    return _move(
-        connection,
-        job_id=posting.job_id,
-        purpose=posting.purpose,
-        leave={PostState.SENDING},
-        where=(outbox.c.first_sent_us == posting.first_sent_us,),
-        state=PostState.READY,
-        windows=outbox.c.windows - 1,
-        is_marked=0,
     )
 
 

@@ -159,7 +159,7 @@ class DiscordMessages:
             raise as_trouble(error) from error
         except Exception as error:
             if self._client.is_closed():  # discord.py raises anything then
-                raise MessageTrouble(Trouble.PASSES, is_unclear=True) from error
+                raise MessageTrouble(Trouble.PASSES) from error
             raise
 
 

@@ -35,11 +35,8 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """`is_unclear`: Discord may have done it all the same."""
-
     trouble: Trouble
     retry_after_s: float = DELIVERY_RETRY_S
-    is_unclear: bool = False
 
 
 def diagnosed(error: Exception) -> Diagnosis:
@@ -52,7 +49,7 @@ def diagnosed(error: Exception) -> Diagnosis:
         case RestPaused():
             return Diagnosis(trouble=Trouble.PASSES, retry_after_s=error.retry_after_s)
         case aiohttp.ClientError() | OSError():
-            return Diagnosis(trouble=Trouble.PASSES, is_unclear=True)
+            return Diagnosis(trouble=Trouble.PASSES)
         case _:
             return Diagnosis(trouble=Trouble.REFUSED)
 
@@ -60,16 +57,12 @@ def diagnosed(error: Exception) -> Diagnosis:
 def as_trouble(error: Exception) -> MessageTrouble:
     """One of `faults.DISCORD_ERRORS` as the jobs know it."""
     diagnosis = diagnosed(error)
-    return MessageTrouble(
-        diagnosis.trouble,
-        retry_after_s=diagnosis.retry_after_s,
-        is_unclear=diagnosis.is_unclear,
-    )
+    return MessageTrouble(diagnosis.trouble, retry_after_s=diagnosis.retry_after_s)
 
 
 def _answer(error: discord.HTTPException) -> Diagnosis:
     if error.status >= 500:
-        return Diagnosis(trouble=Trouble.PASSES, is_unclear=True)
+        return Diagnosis(trouble=Trouble.PASSES)
     if error.status == 429 or (error.status == 403 and error.code == 0):
         # Without Discord's own proxy header, or with a page for an answer, it is Cloudflare (F-85).
         from_discord = error.status == 429 and not _is_page(error)

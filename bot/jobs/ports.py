@@ -158,7 +158,7 @@ class Trouble(Enum):
 class MessageTrouble(Exception):
     """A request about a message came to nothing; `retry_after_s` counts where it passes.
 
-    `is_unclear`: nobody knows whether Discord did it all the same.
+    What passes, or was too large, may have been done all the same: by a try before the last one.
     """
 
     def __init__(
@@ -166,12 +166,10 @@ class MessageTrouble(Exception):
         trouble: Trouble,
         *,
         retry_after_s: float = DELIVERY_RETRY_S,
-        is_unclear: bool = False,
     ) -> None:
         super().__init__(trouble.name)
         self.trouble = trouble
         self.retry_after_s = retry_after_s
-        self.is_unclear = is_unclear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

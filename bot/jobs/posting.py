@@ -97,14 +97,16 @@ class Poster:
                     showing, channel_id=posting.channel_id, nonce=posting.nonce
                 )
         except TimeoutError as error:
-            raise MessageTrouble(Trouble.PASSES, is_unclear=True) from error
+            raise MessageTrouble(Trouble.PASSES) from error
         except MessageTrouble as trouble:
             if trouble.trouble is Trouble.GONE:
                 await self._sent(posting, None)
                 return None
-            if not trouble.is_unclear:
-                return await self._refused(showing, posting, trouble, is_first=is_first)
-            raise
+            if trouble.trouble in {Trouble.PASSES, Trouble.TOO_LARGE}:
+                # Whatever the last answer says: discord.py tries a 5xx again by itself, and the
+                # try before this answer may have made it (F-86).
+                raise
+            return await self._refused(showing, posting, trouble, is_first=is_first)
         await self._sent(posting, shown.message_id)
         if is_first or posting.digest == self._messages.digest(showing):
             return shown
@@ -114,19 +116,15 @@ class Poster:
     async def _refused(
         self, showing: Showing, posting: Posting, trouble: MessageTrouble, *, is_first: bool
     ) -> Shown:
-        """Discord did nothing this time; an earlier try of the window may have made it.
+        """Discord never will; an earlier try of the window may have made it.
 
         Raises the trouble unless that is so.
         """
-        is_final = trouble.trouble not in {Trouble.PASSES, Trouble.TOO_LARGE}
-        if is_first and not is_final:
-            await self._database.transact(outbox.withdraw, posting=posting)
-        elif is_final:
-            found = None if is_first else await self._found(showing.card.job, posting)
-            if found is not None:
-                await self._sent(posting, found)
-                return Shown(message_id=found)
-            await self._give_up(posting, trouble)
+        found = None if is_first else await self._found(showing.card.job, posting)
+        if found is not None:
+            await self._sent(posting, found)
+            return Shown(message_id=found)
+        await self._give_up(posting, trouble)
         raise trouble
 
     async def _look(self, showing: Showing, posting: Posting) -> Shown | None:

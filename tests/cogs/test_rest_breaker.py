@@ -85,11 +85,10 @@ async def test_what_does_not_count_for_discord_does_not_count_for_us(
         await clock.sleep(INVALID_WINDOW_S)
 
 
-def test_a_paused_request_was_not_sent() -> None:
-    """S-7: so it needs no nonce and no search when it is tried again."""
+def test_a_paused_request_is_tried_again_when_the_pause_is_over() -> None:
+    """S-7, S-13: it passes, and says when."""
     diagnosis = diagnosed(RestPaused(retry_after_s=7.0))
     assert (diagnosis.trouble, diagnosis.retry_after_s) == (Trouble.PASSES, 7.0)
-    assert not diagnosis.is_unclear
 
 
 # --- Over sockets ---------------------------------------------------------------------------------

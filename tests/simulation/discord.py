@@ -24,6 +24,8 @@ CARD_BASE = 7_000_000_000
 MESSAGE_BASE = 9_000_000_000
 CLOCKS_S = 60.0
 """The look into the history allows for a clock that goes wrong by this much."""
+LIMITED_SHARE = 0.3
+"""Of the lost answers: discord.py tried once more by itself, and that try met a limit."""
 HANGING_S = 15.0
 """Longer than the bot waits for progress to be shown."""
 
@@ -226,6 +228,13 @@ class ProcessMessages:
         ):
             raise MessageTrouble(Trouble.TOO_LARGE)
 
+    def _limited(self) -> MessageTrouble:
+        """A 429, and the time that discord.py keeps."""
+        after_s = self._discord.rng.choice((0.5, 5.0, 60.0, 3_600.0))
+        self._discord.invalid_s.append(self._discord.loop.now_s)
+        self._limited_until_s = self._discord.loop.now_s + after_s
+        return MessageTrouble(Trouble.PASSES, retry_after_s=after_s)
+
     async def _send(self, act: Callable[[], T], job: Job | None) -> T:
         """Let a request leave: it arrives, has its effect or none, and its answer may get lost."""
         discord, loop = self._discord, self._discord.loop
@@ -239,23 +248,24 @@ class ProcessMessages:
         def arrive() -> None:
             result: Any = None
             error: MessageTrouble | None = None
+            is_hanging = False
             if discord.strikes(Fault.DISCORD_429):
-                discord.invalid_s.append(loop.now_s)
-                after_s = discord.rng.choice((0.5, 5.0, 60.0, 3_600.0))
-                self._limited_until_s = loop.now_s + after_s
-                error = MessageTrouble(Trouble.PASSES, retry_after_s=after_s)
+                error = self._limited()
             elif discord.strikes(Fault.DISCORD_ERROR):
-                error = MessageTrouble(Trouble.PASSES, is_unclear=True)
+                error, is_hanging = MessageTrouble(Trouble.PASSES), discord.rng.random() < 0.3
             else:
                 try:
                     result = act()
                 except MessageTrouble as trouble:
                     error = trouble
                 if error is None and discord.strikes(Fault.DISCORD_LOST):
-                    error = MessageTrouble(Trouble.PASSES, is_unclear=True)
+                    if discord.rng.random() < LIMITED_SHARE:
+                        error = self._limited()
+                    else:
+                        error = MessageTrouble(Trouble.PASSES)
+                        is_hanging = discord.rng.random() < 0.3
                     if job is not None and job.outcome is not None:
                         discord.unclear.add(job.reference)
-            is_hanging = error is not None and error.is_unclear and discord.rng.random() < 0.3
             delay_s = HANGING_S if is_hanging else discord.rng.random() * 0.2
             loop.outside(delay_s, lambda: _give(answer, result, error))
 

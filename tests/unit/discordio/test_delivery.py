@@ -183,6 +183,28 @@ async def test_outside_the_nonce_window_the_history_says_what_was_posted(studio:
     assert len(await paths(studio, "POST", CHANNEL)) == 1
 
 
+async def test_a_limit_after_an_unheard_success_makes_no_second_message(studio: Studio) -> None:
+    """F-84 with F-86; I-27, I-28: discord.py tries a 502 once more, and that meets a long limit."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    job = studio.foreman.succeed(job)
+    limit = {"message": "x", "retry_after": 900.0, "global": False}
+    await studio.town.fault(method="POST", path_regex=CREATE, status=502, after_effect=True)
+    await studio.town.fault(method="POST", path_regex=CREATE, status=429, body=limit)
+    with pytest.raises(DeliveryPostponed) as postponed:
+        await studio.foreman.deliver(studio.delivery, job)
+    assert postponed.value.retry_after_s == 900.0
+    studio.town.sandbox.core.nonces._made.clear()
+    age(studio, job)
+
+    delivered = await studio.foreman.deliver(studio.delivery, job)
+
+    (shown,) = await studio.town.from_bot()
+    assert (delivered.sink, delivered.message_id) == (Sink.MESSAGE, int(shown["id"]))
+    assert shown["notified"] == [str(MIRA_ID)]
+    assert len(await paths(studio, "POST", CHANNEL)) == 2
+
+
 async def test_a_prompt_that_names_another_job_is_not_mistaken_for_it(studio: Studio) -> None:
     """Or a member could have somebody else's result put into their own card."""
     victim = await studio.order()

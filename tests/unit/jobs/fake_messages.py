@@ -64,18 +64,19 @@ class Fault:
     is_after: bool = False
 
 
-def passing(retry_after_s: float = 5.0) -> Fault:
-    """A 429: Discord did nothing."""
-    return Fault(trouble=MessageTrouble(Trouble.PASSES, retry_after_s=retry_after_s))
+def passing(retry_after_s: float = 5.0, *, made: bool = False) -> Fault:
+    """A 429; `made` by a try of discord.py's own before it, whose answer was a 502."""
+    trouble = MessageTrouble(Trouble.PASSES, retry_after_s=retry_after_s)
+    return Fault(trouble=trouble, is_after=made)
 
 
 def lost(*, made: bool = True) -> Fault:
     """A 5xx or a lost connection: from outside nobody can tell whether it was done."""
-    return Fault(trouble=MessageTrouble(Trouble.PASSES, is_unclear=True), is_after=made)
+    return Fault(trouble=MessageTrouble(Trouble.PASSES), is_after=made)
 
 
-def refusal(trouble: Trouble) -> Fault:
-    return Fault(trouble=MessageTrouble(trouble))
+def refusal(trouble: Trouble, *, made: bool = False) -> Fault:
+    return Fault(trouble=MessageTrouble(trouble), is_after=made)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,6 +14,7 @@ import pytest
 from bot.jobs.delivering import Deliverer
 from bot.jobs.ports import DeliveryPostponed, MessageTrouble, Showing, Shown, Trouble
 from bot.jobs.posting import Poster
+from bot.limits import NONCE_WINDOW_S
 from storage import outbox
 from storage.errors import StoreUnavailable
 from storage.outbox import Posting, PostState, Purpose
@@ -207,20 +208,44 @@ async def test_two_that_want_the_same_message_send_it_once() -> None:
 # --- Refusals ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("retry_after_s", [30.0, 900.0])
 @virtually
-async def test_a_limit_before_anything_was_sent_keeps_the_ping() -> None:
-    """F-84: Discord says that it did nothing, so the first window is still to come."""
+async def test_a_limit_proves_nothing(*, made: bool, retry_after_s: float) -> None:
+    """F-84 with F-86; I-27, I-28: it answers the last of discord.py's own tries of one send.
+
+    One before it may have made the message, unheard behind a 502.
+    """
     scene = Scene()
     job = await deleted_card(scene)
-    scene.discord.faults["create"] = [passing(retry_after_s=3_600.0)]
+    scene.discord.faults["create"] = [passing(retry_after_s, made=made)]
     with pytest.raises(DeliveryPostponed) as postponed:
         await scene.deliver(job)
-    assert postponed.value.retry_after_s == 3_600.0
-    assert row(scene, job, Purpose.RESULT).state is PostState.READY
-    await scene.clock.sleep(3_600)
-    await scene.bring(job)
-    assert scene.discord.pings(job) == 1
-    assert scene.discord.count("find") == 0
+    assert postponed.value.retry_after_s == retry_after_s
+    assert row(scene, job, Purpose.RESULT).state is PostState.SENDING
+    await scene.clock.sleep(retry_after_s)
+    assert (await scene.bring(job)).sink is Sink.MESSAGE
+    scene.check_shown(job)
+    is_in_window = retry_after_s < NONCE_WINDOW_S
+    assert scene.discord.doubles == 0
+    assert scene.discord.pings(job) == (made or is_in_window)
+    assert scene.discord.count("find") == (not is_in_window)
+
+
+@virtually
+async def test_a_file_that_is_too_large_proves_nothing() -> None:
+    """F-96 with F-86; I-27: the try before was made, and the process ends before the link goes."""
+    scene = Scene()
+    job = await deleted_card(scene)
+    scene.discord.faults["create"] = [refusal(Trouble.TOO_LARGE, made=True), lost(made=False)]
+    with pytest.raises(DeliveryPostponed):
+        await scene.deliver(job)
+    assert row(scene, job, Purpose.RESULT).state is PostState.SENDING
+    scene.restart()
+    await scene.clock.sleep(600)
+    assert (await scene.bring(job)).sink is Sink.MESSAGE
+    scene.check_shown(job)
+    assert (scene.discord.doubles, scene.discord.pings(job)) == (0, 1)
 
 
 @virtually

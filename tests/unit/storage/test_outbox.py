@@ -68,19 +68,6 @@ def test_intent_is_written_once_for_each_window(workshop: Workshop) -> None:
     assert begun(workshop, job) is None
 
 
-def test_what_discord_refused_to_do_begins_anew(workshop: Workshop) -> None:
-    """F-84: the window counts as never opened."""
-    job = workshop.at("finished")
-    first = sure(begun(workshop, job))
-    ready = sure(workshop.database.run(outbox.withdraw, posting=first))
-    assert (ready.state, ready.windows) == (PostState.READY, 0)
-    workshop.now_us += SECOND_US
-    assert workshop.database.run(outbox.withdraw, posting=first) is None
-    again = sure(begun(workshop, job))
-    assert (again.windows, again.nonce) == (1, first.nonce)
-    assert again.first_sent_us == workshop.now_us
-
-
 def test_a_window_is_opened_again_by_one(workshop: Workshop) -> None:
     """The same nonce; two that looked at the same time are told apart by when it began."""
     job = workshop.at("finished")
@@ -97,13 +84,12 @@ def test_a_window_is_opened_again_by_one(workshop: Workshop) -> None:
 def test_sent_is_the_end(workshop: Workshop, message_id: int | None) -> None:
     """F-91: also for what was deleted before anybody heard of it."""
     job = workshop.at("finished")
-    first = sure(begun(workshop, job))
+    begun(workshop, job)
     facts: dict[str, Any] = {"job_id": job.id, "purpose": Purpose.RESULT}
     sent = sure(workshop.database.run(outbox.record_sent, message_id=message_id, **facts))
     assert (sent.state, sent.message_id) == (PostState.SENT, message_id)
     assert workshop.database.run(outbox.record_sent, message_id=message_id, **facts) is None
     assert workshop.database.run(outbox.give_up, cause="late", **facts) is None
-    assert workshop.database.run(outbox.withdraw, posting=first) is None
     assert begun(workshop, job) is None
     assert row(workshop, job) == sent
 
@@ -122,14 +108,12 @@ def test_given_up_is_the_end(workshop: Workshop) -> None:
 def test_a_job_that_is_over_has_nothing_on_its_way(workshop: Workshop) -> None:
     """What was sent stays sent."""
     job, other = workshop.at("finished"), workshop.at("finished")
-    for purpose in (Purpose.STATUS, Purpose.DM):
+    for purpose in Purpose:
         begun(workshop, job, purpose)
-    ready = sure(begun(workshop, job, Purpose.RESULT))
-    workshop.database.run(outbox.withdraw, posting=ready)
     begun(workshop, other)
     workshop.database.run(outbox.record_sent, job_id=job.id, purpose=Purpose.STATUS, message_id=77)
     known = workshop.database.view(outbox.begun, job_id=job.id)
-    assert known == {Purpose.STATUS, Purpose.DM}
+    assert known == set(Purpose)
     assert workshop.database.run(outbox.close, job_id=job.id, cause="delivered by list") == 2
     states = {purpose: sure(row(workshop, job, purpose)).state for purpose in Purpose}
     assert states == {
