@@ -15,7 +15,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.ports import Messages, MessageTrouble, Showing, Shown, Trouble
-from bot.limits import NONCE_WINDOW_S
+from bot.limits import DELIVERY_AGE_S_MAX, NONCE_WINDOW_S
 from storage import outbox
 from storage.database import Store
 from storage.outbox import Posting, PostState, Purpose
@@ -205,10 +205,14 @@ class Poster:
             return None
 
     async def _found_or_closed(self, job: Job, posting: Posting) -> int | None:
+        """Raises `MessageTrouble` where the history is not told."""
         assert posting.first_sent_us is not None
-        found = await self._messages.find(
-            job, channel_id=posting.channel_id, after_us=posting.first_sent_us
-        )
+        after_us, now_us = posting.first_sent_us, self._clock.now_us()
+        if now_us < after_us:
+            # Which of the two is wrong? If it was the former, the message is older than it says,
+            # though not older than anything is tried (F-118).
+            after_us = now_us - int(DELIVERY_AGE_S_MAX * _US_PER_S)
+        found = await self._messages.find(job, channel_id=posting.channel_id, after_us=after_us)
         return None if found == job.card_message_id else found
 
     async def _find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
@@ -220,10 +224,13 @@ class Poster:
             return None
 
     def _left_s(self, posting: Posting) -> float:
-        """How long the nonce still protects from a double."""
+        """How long the nonce still protects from a double; 0 when the clock was set back (F-118).
+
+        Nobody knows then how long ago it was.
+        """
         assert posting.first_sent_us is not None
         age_s = (self._clock.now_us() - posting.first_sent_us) / _US_PER_S
-        return NONCE_WINDOW_S - max(age_s, 0.0)
+        return NONCE_WINDOW_S - age_s if age_s >= 0 else 0.0
 
 
 def _as_in(showing: Showing, posting: Posting) -> Showing:

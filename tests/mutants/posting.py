@@ -41,8 +41,8 @@ POSTING = (
         edits=(
             Edit(
                 path="bot/jobs/posting.py",
-                old="        return NONCE_WINDOW_S - max(age_s, 0.0)\n",
-                new="        return 1_000 * NONCE_WINDOW_S - max(age_s, 0.0)\n",
+                old="        return NONCE_WINDOW_S - age_s if age_s >= 0 else 0.0\n",
+                new="        return 1_000 * NONCE_WINDOW_S - age_s if age_s >= 0 else 0.0\n",
             ),
         ),
         killers=(_POSTING,),

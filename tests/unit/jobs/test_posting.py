@@ -10,25 +10,34 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import update
 
 from bot.jobs.delivering import Deliverer
 from bot.jobs.ports import DeliveryPostponed, MessageTrouble, Showing, Shown, Trouble
 from bot.jobs.posting import Poster
 from bot.limits import NONCE_WINDOW_S
-from storage import outbox
+from storage import outbox, schema
 from storage.errors import StoreUnavailable
 from storage.outbox import Posting, PostState, Purpose
 from storage.types import Job, JobStatus, Sink
 from tests.unit.jobs.fake_messages import Channel, lost, passing, refusal
 from tests.unit.jobs.fakes import Fuse
 from tests.unit.jobs.scene import MEBIBYTE, Scene
-from tests.unit.jobs.virtual import Crash, virtually
+from tests.unit.jobs.virtual import Crash, LoopClock, virtually
 from tests.unit.jobs.world import STUDIO
 
 RESTARTS_S = (1, 60, 110, 130, 400, 2_000)
 """F-16."""
 POINTS_MAX = 40
+HOUR_US = 3_600_000_000
 Situation = Callable[[Scene], Awaitable[Job]]
+
+
+class SetBack(LoopClock):
+    """Ours, an hour behind Discord's."""
+
+    def now_us(self) -> int:
+        return super().now_us() - HOUR_US
 
 
 async def deleted_card(scene: Scene) -> Job:
@@ -245,6 +254,33 @@ async def test_a_file_that_is_too_large_proves_nothing() -> None:
     await scene.clock.sleep(600)
     assert (await scene.bring(job)).sink is Sink.MESSAGE
     scene.check_shown(job)
+    assert (scene.discord.doubles, scene.discord.pings(job)) == (0, 1)
+
+
+@pytest.mark.parametrize("was_right", [True, False])
+@virtually
+async def test_a_clock_that_is_set_back_ends_the_window(*, was_right: bool) -> None:
+    """F-118 with F-86; I-27, I-28: nobody knows how long ago it was sent, so the history is asked.
+
+    Either the clock was right then and is wrong now, or it was ahead and was put right.
+    """
+    scene = Scene()
+    job = await deleted_card(scene)
+    scene.discord.faults["create"] = [lost()]
+    with pytest.raises(DeliveryPostponed):
+        await scene.deliver(job)
+    await scene.clock.sleep(600)
+    if was_right:
+        scene.clock = clock = SetBack()
+        scene.restart()
+        assert clock.now_us() < (row(scene, job, Purpose.RESULT).first_sent_us or 0)
+    else:
+        begun = update(schema.outbox).values(first_sent_us=scene.clock.now_us() + HOUR_US)
+        scene.inner.run(lambda connection: connection.execute(begun))
+        scene.restart()
+    assert (await scene.bring(job)).sink is Sink.MESSAGE
+    scene.check_shown(job)
+    assert scene.discord.count("create") == 1
     assert (scene.discord.doubles, scene.discord.pings(job)) == (0, 1)
 
 
