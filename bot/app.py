@@ -148,7 +148,7 @@ async def _serve(
             with suppress(asyncio.CancelledError):
                 await connection
     if was_ready and stop.is_set():
-        await guard.note_good_start()
+        await guard.note_orderly_stop()
 
 
 async def _tell_when_ready(client: AtelierBot, left: Left) -> None:

@@ -319,6 +319,10 @@ START_DELAY_S_MAX = 900.0
 """Discord allows 1,000 identifies a day and then resets the token."""
 STABLE_CONNECTION_S = 1_800.0
 """A start that held this long was a good one."""
+EARLY_STOPS_MAX = 3
+"""Orderly stops before that which cost nothing: an operator's, not those of a loop."""
+EARLY_STOPS_WINDOW_S = 3_600.0
+"""Within this time; further ones count like a crash (S-9)."""
 STABLE_LOOK_S = 60.0
 """How often that is looked at."""
 IDENTIFY_PAUSE_S = 5.0

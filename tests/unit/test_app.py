@@ -10,7 +10,13 @@ import pytest
 from bot.app import WatchedStore
 from bot.clock import SystemClock
 from bot.discordio.start_guard import StartGuard
-from bot.limits import STABLE_CONNECTION_S, STABLE_LOOK_S
+from bot.limits import (
+    EARLY_STOPS_MAX,
+    EARLY_STOPS_WINDOW_S,
+    STABLE_CONNECTION_S,
+    STABLE_LOOK_S,
+    START_DELAY_S,
+)
 from storage import preferences
 from storage.database import Connection
 from storage.errors import StoreInUse
@@ -50,12 +56,63 @@ async def test_an_endless_crash_loop_stays_far_from_discords_limit(
 
 
 async def test_a_good_start_forgets_the_bad_ones(database: InlineDatabase) -> None:
-    """Half an hour of connection, or an end that was asked for."""
-    guard = StartGuard(database, SystemClock())
+    """S-9: half an hour of connection, and an orderly end of it changes nothing."""
+    clock = FakeClock()
+    guard = StartGuard(database, clock)
     for _ in range(10):
         await guard.next_delay_s()
-    await guard.note_good_start()
-    assert await guard.next_delay_s() == 0
+    await guard.look(is_connected=True)
+    await clock.sleep(STABLE_CONNECTION_S)
+    await guard.look(is_connected=True)
+    await guard.note_orderly_stop()
+    delays = [await StartGuard(database, clock).next_delay_s() for _ in range(5)]
+    assert delays == [0, 0, 0, 0, 10]
+
+
+async def orderly(database: InlineDatabase, clock: FakeClock, *, life_s: float) -> float:
+    """Start a process, let somebody end it after `life_s`; how long it had to wait."""
+    guard = StartGuard(database, clock)
+    delay_s = await guard.next_delay_s()
+    await clock.sleep(delay_s)
+    await guard.look(is_connected=True)
+    await clock.sleep(life_s)
+    await guard.note_orderly_stop()
+    return delay_s
+
+
+async def test_an_early_orderly_stop_leaves_the_count_where_it_was(
+    database: InlineDatabase,
+) -> None:
+    """S-9: it is no failure, and it does not make the failures before it good."""
+    clock = FakeClock()
+    for _ in range(6):
+        await StartGuard(database, clock).next_delay_s()
+    delays = [await orderly(database, clock, life_s=60.0) for _ in range(EARLY_STOPS_MAX)]
+    assert delays == [40.0] * EARLY_STOPS_MAX
+
+
+async def test_an_operators_restarts_cost_no_waiting(database: InlineDatabase) -> None:
+    """S-9: three an hour for as long as somebody likes, and once seven in as many minutes."""
+    clock = FakeClock()
+    every_s = EARLY_STOPS_WINDOW_S / EARLY_STOPS_MAX
+    delays = [await orderly(database, clock, life_s=every_s) for _ in range(24)]
+    await clock.sleep(EARLY_STOPS_WINDOW_S)
+    delays += [await orderly(database, clock, life_s=60.0) for _ in range(7)]
+    assert delays == [0.0] * 31
+    assert await orderly(database, clock, life_s=60.0) == 2 * START_DELAY_S
+
+
+@pytest.mark.parametrize("life_s", [1.0, 60.0, 300.0, 600.0, 900.0, 1_190.0])
+async def test_orderly_restarts_all_day_stay_far_from_discords_limit(
+    database: InlineDatabase, life_s: float
+) -> None:
+    """F-83: a supervisor that ends every start soon is slowed down like a crash loop."""
+    clock = FakeClock()
+    began_us, starts = clock.now_us(), 0
+    while clock.now_us() - began_us < DAY_S * 1_000_000:
+        await orderly(database, clock, life_s=life_s)
+        starts += 1
+    assert 40 < starts <= 120
 
 
 async def test_a_session_is_good_once_it_held_for_half_an_hour(database: InlineDatabase) -> None:
