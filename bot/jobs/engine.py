@@ -294,12 +294,12 @@ class Engine:
         if isinstance(looked, Adopted):
             await self._watcher.act(looked.job, looked.state)
             return
-        if isinstance(looked, Later):
-            await self._postpone(job, looked)
-            return
         decision = await self._next(job)
         if isinstance(decision, Fail):
+            # The deadline goes before what may still be heard: that comes late, and is taken (S-6).
             await fail_job(self._bench, job, decision)
+        elif isinstance(looked, Later):
+            await self._postpone(job, Later(due_us=min(looked.due_us, job.deadline_us)))
         elif isinstance(decision, Wait):
             await self._postpone(job, decision)
         else:

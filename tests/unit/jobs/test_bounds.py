@@ -6,7 +6,12 @@ import itertools
 
 import pytest
 
-from bot.errors import PauseCause, ProviderCreditsExhausted, RateLimited
+from bot.errors import (
+    PauseCause,
+    ProviderCreditsExhausted,
+    ProviderInternalError,
+    RateLimited,
+)
 from bot.limits import (
     CREATES_PER_PROVIDER_MAX,
     FETCH_TRIES,
@@ -21,7 +26,7 @@ from storage import jobs
 from storage.types import JobStatus, Outcome
 from tests.unit.jobs.conftest import NewWorld
 from tests.unit.jobs.fakes import FakeProvider, Task, lost, made, unavailable
-from tests.unit.jobs.test_evidence import losses
+from tests.unit.jobs.test_evidence import losses, wrong
 from tests.unit.jobs.virtual import virtually
 from tests.unit.jobs.world import PICTURE_UCR, World
 
@@ -282,5 +287,52 @@ async def test_a_pause_keeps_the_queue_and_ends_with_one_trial(world: World) -> 
     for job in orders:
         assert (await world.delivered(job)).outcome is Outcome.SUCCEEDED
     assert world.provider.in_flight_max == CREATES_PER_PROVIDER_MAX
+    await world.stop()
+    world.check_over()
+
+
+# --- What is heard of a job that waits to be sent again -------------------------------------------
+
+
+@virtually
+async def test_a_task_that_cannot_be_read_does_not_outlast_the_deadline(world: World) -> None:
+    """F-52, I-22, I-30, S-6: the hold goes back in time; what is read later is a late result."""
+    world.provider.plans = [wrong]
+    world.provider.get_errors = [ProviderInternalError(provider="aivideo", status=500)] * 1_000
+    await world.boot()
+    job = await world.request()
+    await world.until(lambda: world.provider.tasks != {})
+    await world.until_status(job, JobStatus.QUEUED)
+    await world.call_back(job)
+    over = await world.delivered(job)
+    assert (over.outcome, over.failure, over.charged_ucr) == (Outcome.FAILED, "DeadlinePassed", 0)
+    assert over.finished_us is not None
+    assert abs(over.finished_us - over.deadline_us) < 5_000_000
+    assert len(world.provider.creates) == 1
+    world.provider.get_errors = []
+    await world.until(lambda: world.fresh(job).late_us is not None)
+    assert losses(world) == [job.cost_ucr]
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_former_task_without_an_end_does_not_outlast_the_deadline(world: World) -> None:
+    """F-52, S-5: the second try waits for the first one's task, half an hour at most."""
+
+    def endless(provider: FakeProvider, task: Task) -> CreateVerdict:
+        task.ends_us = None
+        return wrong(provider, task)
+
+    world.provider.plans = [endless, full]
+    await world.boot()
+    job = await world.request()
+    await world.until(lambda: world.fresh(job).attempt == 2)
+    await world.until_status(job, JobStatus.QUEUED)
+    await world.call_back(job, body={"id": "task-1"}, attempt=1)
+    over = await world.delivered(job)
+    assert (over.outcome, over.failure) == (Outcome.FAILED, "DeadlinePassed")
+    assert over.finished_us is not None
+    assert abs(over.finished_us - over.deadline_us) < 5_000_000
     await world.stop()
     world.check_over()
