@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
+from contextlib import suppress
 
 import structlog
 
@@ -73,6 +74,7 @@ class Engine:
         """By job: the provider, and the task that waits for its answer."""
         self._steps: dict[int, asyncio.Task[None]] = {}
         self._claimed_twice: set[int] = set()
+        self._mover: asyncio.Task[None] | None = None
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
 
@@ -87,8 +89,9 @@ class Engine:
     async def start(self) -> None:
         """Take over what a former process left, and begin. May raise `StorageError`."""
         await self._housekeeper.take_over()
+        self._mover = asyncio.create_task(self._run())
         self._loops = [
-            asyncio.create_task(self._run()),
+            self._mover,
             asyncio.create_task(self._refresher.run()),
             asyncio.create_task(self._housekeeper.run()),
         ]
@@ -97,9 +100,12 @@ class Engine:
         """Let creates in flight be answered, they are the dangerous ones; cut the rest (S-11)."""
         self._closing = True
         self._bell.set()
-        if creates := [task for _provider, task in self._creates.values()]:
-            _log.info("waiting_for_creates", count=len(creates), wait_s=SHUTDOWN_WAIT_S)
-            await asyncio.wait(creates, timeout=SHUTDOWN_WAIT_S)
+        if self._creates:
+            _log.info("waiting_for_creates", count=len(self._creates), wait_s=SHUTDOWN_WAIT_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_WAIT_S):
+                while dangerous := self._dangerous():
+                    await asyncio.wait(dangerous)
         if steps := list(self._steps.values()):
             await asyncio.wait(steps, timeout=SHUTDOWN_TELL_S)
         left = [task for _provider, task in self._creates.values()]
@@ -107,6 +113,13 @@ class Engine:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+    def _dangerous(self) -> list[asyncio.Task[None]]:
+        """What must not be cut: the creates, and who might begin one."""
+        found = [task for _provider, task in self._creates.values()]
+        if self._mover is not None:
+            found.append(self._mover)
+        return [task for task in found if not task.done()]
 
     # --- The loop -----------------------------------------------------------------------------
 
@@ -135,6 +148,8 @@ class Engine:
                 return CREATE_SLOT_DELAY_S
             claim = await self._claim(free)
             for job in claim.jobs:
+                if self._closing:  # its lease is let go at the next start
+                    return 0.0
                 await self._take(job)
             if not claim.jobs:
                 # Nothing of what is due can be claimed while every create is taken.
@@ -302,7 +317,7 @@ class Engine:
             await self._postpone(job, Later(due_us=min(looked.due_us, job.deadline_us)))
         elif isinstance(decision, Wait):
             await self._postpone(job, decision)
-        else:
+        elif not self._closing:
             assert isinstance(decision, Submit)
             await self._submitter.submit(job, rung)
 

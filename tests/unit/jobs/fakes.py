@@ -65,6 +65,8 @@ class FusedStore:
         self.failures: list[Exception] = []
         """Raised instead of the next transactions."""
         self.read_failures: list[Exception] = []
+        self.takes_s = 0.0
+        """From a commit until we hear of it: the real database is in a thread."""
 
     async def transact(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -75,6 +77,8 @@ class FusedStore:
             raise self.failures.pop(0)
         done = await self._inner.transact(body, *args, **kwargs)
         self._fuse.point()
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
         return done
 
     async def read(

@@ -12,8 +12,9 @@ from contextlib import suppress
 
 import pytest
 
+from bot.errors import RateLimited
 from bot.jobs.books import accept_job
-from bot.providers.base import CreateVerdict
+from bot.providers.base import CreateVerdict, NotCreated
 from storage.database import Connection
 from storage.types import Job, JobStatus, Outcome
 from tests.unit.jobs.conftest import NewWorld
@@ -246,3 +247,56 @@ async def test_a_shutdown_does_not_wait_for_ever(world: World) -> None:
     await world.boot()
     await world.until_status(job, JobStatus.UNKNOWN)
     await world.stop()
+
+
+@virtually
+async def test_a_shutdown_begins_no_create_that_it_would_cut(
+    world: World, logged: list[dict[str, object]]
+) -> None:
+    """F-20, S-11, I-24: SIGTERM while a claim is in the database; nobody waits for that job."""
+    world.provider.answers_after_s = 10.0
+    await world.boot()
+    first = await world.request()
+    await world.until_status(first, JobStatus.SUBMITTING)
+    await world.clock.sleep(9.0)
+    world.database.takes_s = 0.2
+    second = await world.inner.transact(accept, world=world)
+    world.engine.wake()
+    await world.clock.sleep(0.1)
+    await world.stop()
+    assert world.fresh(first).status is JobStatus.RUNNING
+    assert world.fresh(second).status is JobStatus.QUEUED
+    assert len(world.provider.creates) == 1
+    await world.boot()
+    for job in (first, second):
+        assert (await world.delivered(job, within_s=120)).outcome is Outcome.SUCCEEDED
+    assert not any(entry["event"] == "unknown" for entry in logged)
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_shutdown_begins_no_create_after_a_look_at_callbacks(world: World) -> None:
+    """F-20, S-11: the second try was about to leave; it is the next start's."""
+    refused = RateLimited(provider="aivideo")
+    world.provider.plans = [
+        lambda _provider, _task: NotCreated(error=refused, retryable=True, retry_after_s=10.0)
+    ]
+    await world.boot()
+    job = await world.request()
+    await world.until(lambda: world.fresh(job).attempt == 1)
+    await world.until_status(job, JobStatus.QUEUED)
+    not_before_us = world.fresh(job).tries.not_before_us
+    assert not_before_us is not None
+    await world.clock.sleep((not_before_us - world.clock.now_us()) / 1_000_000 - 0.3)
+    world.database.takes_s = 0.2
+    await world.call_back(job, body={})
+    await world.clock.sleep(0.25)
+    await world.stop()
+    assert world.clock.now_us() > not_before_us
+    assert world.fresh(job).status is JobStatus.QUEUED
+    assert len(world.provider.creates) == 1
+    await world.boot()
+    assert (await world.delivered(job)).outcome is Outcome.SUCCEEDED
+    await world.stop()
+    world.check_over()
