@@ -46,25 +46,18 @@ def end(connection: Connection, *, interaction_id: int) -> None:
 def unanswered(connection: Connection, *, now_us: int) -> tuple[OpenInteraction, ...]:
     """What a former process took and nothing came of, while it can still be answered.
 
-    An accepted job shows itself, and so does a turn that has its message.
+    An accepted job shows itself, and a turn that was begun is owed its own end (`turns.owed`).
     """
     reference = literal("i:") + sql_cast(interactions.c.id, String)
     has_job = select(jobs.c.id).where(jobs.c.reference == reference).exists()
-    has_answer = (
-        select(turns.c.id)
-        .where(
-            turns.c.reference == reference,
-            turns.c.message_id.is_not(None) | turns.c.shown_us.is_not(None),
-        )
-        .exists()
-    )
+    has_turn = select(turns.c.id).where(turns.c.reference == reference).exists()
     rows = connection.execute(
         select(interactions.c.id, interactions.c.token)
         .where(
             interactions.c.token.is_not(None),
             interactions.c.expires_us > now_us,
             ~has_job,
-            ~has_answer,
+            ~has_turn,
         )
         .order_by(interactions.c.id)
     )

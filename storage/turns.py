@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, String, cast, func, insert, literal, select, update
 
 from storage.errors import Duplicate, IllegalMove, UnknownReference
-from storage.schema import holds, turns
+from storage.schema import holds, interactions, turns
 from storage.types import (
     Cause,
     NewTurn,
@@ -166,7 +166,9 @@ def mark_shown(connection: Connection, *, reference: str, now_us: int) -> None:
     )
 
 
-def owed(connection: Connection, *, since_us: int, turns_max: int) -> tuple[OwedTurn, ...]:
+def owed(
+    connection: Connection, *, since_us: int, turns_max: int, now_us: int
+) -> tuple[OwedTurn, ...]:
     """The turns that ended since then and whose end nobody was shown, oldest first."""
     rows = connection.execute(
         select(
@@ -176,8 +178,15 @@ def owed(connection: Connection, *, since_us: int, turns_max: int) -> tuple[Owed
             turns.c.message_id,
             turns.c.answer,
             holds.c.charged_ucr,
+            interactions.c.token,
         )
         .outerjoin(holds, holds.c.reference == turns.c.reference)
+        .outerjoin(
+            interactions,
+            (turns.c.reference == literal("i:") + cast(interactions.c.id, String))
+            & interactions.c.token.is_not(None)
+            & (interactions.c.expires_us > now_us),
+        )
         .where(turns.c.ended_us >= since_us, turns.c.shown_us.is_(None))
         .order_by(turns.c.id)
         .limit(turns_max)
@@ -190,6 +199,7 @@ def owed(connection: Connection, *, since_us: int, turns_max: int) -> tuple[Owed
             message_id=row.message_id,
             answer=row.answer or None,
             charged_ucr=row.charged_ucr or 0,
+            token=row.token,
         )
         for row in rows
     )

@@ -6,7 +6,7 @@ exact. Times are Unix microseconds (`_us`) and always arrive as arguments.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from storage.job_types import (
@@ -161,7 +161,8 @@ class OpenTurn:
 class OwedTurn:
     """A turn whose end its member was not shown, because the process ended first.
 
-    `answer` is None when nothing of it was kept; `charged_ucr` is what was booked.
+    `answer` is None when nothing of it was kept; `charged_ucr` is what was booked. `token` is a
+    command's, while it lives.
     """
 
     reference: str
@@ -170,6 +171,7 @@ class OwedTurn:
     message_id: int | None
     answer: str | None = None
     charged_ucr: int = 0
+    token: str | None = field(default=None, repr=False)
 
 
 class TextKind(StrEnum):

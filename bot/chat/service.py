@@ -188,7 +188,9 @@ class ChatService:
         if count:
             _log.warning("turns_recovered", fault="F-19", count=count, loss_ucr=loss_ucr)
         since_us = now_us - round(OWED_AGE_S_MAX * 1_000_000)
-        return await self._database.read(turns.owed, since_us=since_us, turns_max=OWED_TURNS_MAX)
+        return await self._database.read(
+            turns.owed, since_us=since_us, turns_max=OWED_TURNS_MAX, now_us=now_us
+        )
 
     async def told(self, reference: str) -> None:
         """The member knows how this turn ended, or cannot be told."""

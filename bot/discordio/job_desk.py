@@ -97,6 +97,8 @@ class JobDesk:
         question = self._confirmations.answer(key, user_id=interaction.user.id)
         order = replace(
             question.order,
+            # The press is what the card answers: a restart must find its job by it (F-4).
+            reference=f"i:{interaction.id}",
             interaction_token=interaction.token,
             interaction_expires_us=token_end_us(self._clock),
         )

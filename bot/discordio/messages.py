@@ -15,6 +15,7 @@ import discord
 from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 
 from bot.clock import Clock
+from bot.discordio.by_token import ORIGINAL, hook_of
 from bot.discordio.faults import DISCORD_ERRORS
 from bot.discordio.job_cards import Beside, JobCards
 from bot.discordio.pacing import ChannelPacer
@@ -27,8 +28,6 @@ from storage.types import Job
 
 _MENTIONS_NONE = discord.AllowedMentions.none()
 """Said with each request: without words of its own discord.py leaves the client's default out."""
-_ORIGINAL: Any = "@original"
-"""Discord's own name for the first answer to an interaction, where a message's id may stand."""
 
 
 class DiscordMessages:
@@ -75,11 +74,9 @@ class DiscordMessages:
     async def edit_by_token(self, showing: Showing, *, message_id: int | None) -> Shown:
         """Edit through the interaction's webhook, which needs no permission."""
         job = showing.card.job
-        application_id = self._client.application_id
         assert job.interaction_token is not None
-        assert application_id is not None, "known since the login"
-        hook = discord.Webhook.partial(application_id, job.interaction_token, client=self._client)
-        target: Any = _ORIGINAL if message_id is None else message_id
+        hook = hook_of(self._client, job.interaction_token)
+        target: Any = ORIGINAL if message_id is None else message_id
         with self._translated(showing):
             parcel, view = self._rendered(showing, job.channel_id)
             options = _attachments(showing, parcel)

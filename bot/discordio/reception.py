@@ -16,18 +16,17 @@ import discord
 import structlog
 
 from bot.clock import Clock
+from bot.discordio.by_token import ORIGINAL, hook_of
 from bot.discordio.cards import notice_card
 from bot.discordio.faults import DISCORD_ERRORS
 from bot.errors import Restarting
 from bot.limits import INTERACTION_TOKEN_S, RECEIVE_TIMEOUT_S
+from bot.text.answers import PLACEHOLDERS
 from bot.text.messages import message
 from storage import interactions
 from storage.database import Store
 from storage.errors import StorageError, StoreUnavailable
 from storage.interactions import OpenInteraction
-
-_ORIGINAL: Any = "@original"
-"""discord.py's route takes it where its annotation says a number."""
 
 _log = structlog.get_logger(__name__)
 
@@ -77,16 +76,19 @@ class Reception:
     async def tell_interrupted(
         self, client: discord.Client, left: Sequence[OpenInteraction]
     ) -> None:
-        """Say in each deferred answer that nothing came of it and nothing was charged."""
-        application_id = client.application_id
-        assert application_id is not None, "known since the login"
+        """Say in each deferred answer that nothing came of it and nothing was charged.
+
+        What has an answer keeps it, and so does a card whose button was pressed.
+        """
         for one in left:
             card = notice_card(message(Restarting(), reference=f"i:{one.id}"))
-            hook = discord.Webhook.partial(application_id, one.token, client=client)
+            hook = hook_of(client, one.token)
             try:
-                await hook.edit_message(
-                    _ORIGINAL, view=card, allowed_mentions=discord.AllowedMentions.none()
-                )
+                if _waits(await hook.fetch_message(ORIGINAL), one.id):
+                    nobody = discord.AllowedMentions.none()
+                    await hook.edit_message(
+                        ORIGINAL, content=None, view=card, allowed_mentions=nobody
+                    )
             except DISCORD_ERRORS as error:  # F-2: it never was acknowledged
                 _log.info("interrupted_not_told", reference=f"i:{one.id}", error=repr(error))
             await self._end(one.id)
@@ -117,3 +119,15 @@ class Reception:
         with suppress(StorageError):
             await writing
             await self._end(interaction_id)
+
+
+def _waits(original: discord.Message, interaction_id: int) -> bool:
+    """Whether nothing stands there yet that somebody could want to keep.
+
+    A press that was acknowledged without words has the pressed card for its original.
+    """
+    if original.flags.loading:
+        return True
+    made_by = original.interaction_metadata
+    is_own = made_by is not None and made_by.id == interaction_id
+    return is_own and original.content in PLACEHOLDERS.values()

@@ -32,6 +32,7 @@ STOP_LABEL = "Stop"
 STOPPING_LABEL = "Stopping…"
 NO_WORDS = "*The model ended without a word.*"
 MOVED = "*I may not write in <#{channel_id}> any more, so here is your answer:*"
+LATE = "*A restart of the bot came in between, so here is your answer from <#{channel_id}>:*"
 DEMO = "demo"
 
 UNREADABLE_REPLY = (

@@ -12,16 +12,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 from structlog.testing import capture_logs
 
+from bot.chat.books import open_turn
 from bot.clock import SystemClock
 from bot.discordio.reception import Reception
 from bot.jobs.books import accept_job
 from bot.limits import RECEIVE_TIMEOUT_S
-from storage import preferences
+from bot.text.answers import PLACEHOLDERS
+from sandbox.discord.seed import MIRA_ID
+from storage import interactions, preferences
 from storage.database import Connection, Database
 from storage.errors import StoreUnavailable
 from storage.inline import InlineDatabase
 from storage.interactions import OpenInteraction
-from tests.cogs.studio import Studio
+from tests.cogs.studio import Studio, gallery
 from tests.cogs.town import Inhabited, Town, words
 from tests.unit.discordio.surfaces import settle
 
@@ -41,11 +44,21 @@ class Stuck(InlineDatabase):
 
     stuck_on: Callable[..., Any] | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._buried = asyncio.Event()
+
+    def bury(self) -> None:
+        """Let what is stuck end, so that the test can."""
+        self.stuck_on = None
+        self._buried.set()
+
     async def transact(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         if body is self.stuck_on:
-            await asyncio.Event().wait()
+            await self._buried.wait()
+            raise StoreUnavailable(cause="killed")
         return await super().transact(body, *args, **kwargs)
 
 
@@ -103,6 +116,84 @@ async def test_an_order_cut_off_before_its_acceptance_is_told() -> None:
         assert "not charged" in words(told)
         assert await reception.interrupted() == ()
         assert [has_token for _id, has_token in rows(database)] == [False]
+
+
+async def _restarted(database: Stuck, town: Town) -> tuple[OpenInteraction, ...]:
+    """Another process on the same books tells what the first one left."""
+    database.stuck_on = None
+    reception = Reception(database, SystemClock())
+    left = await reception.interrupted()
+    await reception.tell_interrupted(town.bot, left)
+    return left
+
+
+async def test_an_order_confirmed_before_a_crash_is_not_called_interrupted() -> None:
+    """F-4, I-23, I-33: the press is the order's own; its card stands, its hold too."""
+    database = Stuck()
+    inhabited = Inhabited(database=database, allowance_credits=500)
+    async with inhabited.open() as town:
+        studio = Studio(town, inhabited)
+        dear = {"prompt": "a long film", "seconds": 30, "size": "720p 16:9"}
+        await studio.use("mira", "video", options=dear)
+        (question,) = await studio.until_private(bool)
+        await settle()
+        database.stuck_on = interactions.end
+        pressed = await studio.press("mira", question, "Spend 135 credits")
+        await studio.answered(pressed)
+        (job,) = studio.foreman.jobs_of(MIRA_ID)
+        assert job.reference == f"i:{pressed}"
+
+        assert str(pressed) not in [str(one.id) for one in await _restarted(database, town)]
+        assert "held until" in words(await studio.card(job))
+
+
+async def test_a_press_that_came_too_late_leaves_the_delivered_card_alone() -> None:
+    """I-23: its `@original` is the card itself, with the picture that was paid for."""
+    database = Stuck()
+    inhabited = Inhabited(database=database)
+    async with inhabited.open() as town:
+        studio = Studio(town, inhabited)
+        job = await studio.order()
+        card = await studio.card(job)
+        await settle()
+        done = studio.foreman.succeed(job)
+        database.stuck_on = interactions.end
+        pressed = await studio.press("mira", card, "Cancel")
+        await studio.until_private(bool)  # it cannot be cancelled any more
+        await studio.foreman.deliver(studio.delivery, done)
+        shown = await studio.card(job)
+
+        assert [str(one.id) for one in await _restarted(database, town)] == [pressed]
+        assert await studio.card(job) == shown
+        assert gallery(shown)
+
+
+async def test_a_whole_answer_is_not_called_interrupted() -> None:
+    """F-3: a command that was answered, and whose end was not written any more."""
+    database = Stuck()
+    inhabited = Inhabited(database=database)
+    async with inhabited.open() as town:
+        database.stuck_on = interactions.end
+        told = await town.card("mira", "credits balance")
+        assert len(await _restarted(database, town)) == 1
+        assert await town.from_bot() == [told]
+
+
+async def test_words_that_only_stand_in_for_an_answer_give_way() -> None:
+    """F-3: killed while the books for a question were opened."""
+    database = Stuck()
+    database.stuck_on = open_turn
+    inhabited = Inhabited(database=database)
+    async with inhabited.open() as town:
+        await town.use("mira", "chat", prompt="hello")
+        await town.until(bool)
+        (left,) = await _restarted(database, town)
+        (told,) = await town.from_bot()
+        assert "Restarting" in words(told)
+        assert "not charged" in words(told)
+        assert PLACEHOLDERS["thinking"] not in words(told)
+        assert left.token not in words(told)
+        database.bury()
 
 
 async def test_an_answer_of_another_instance_is_left_alone(studio: Studio) -> None:

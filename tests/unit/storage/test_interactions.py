@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from storage import interactions, jobs, turns
+from storage import interactions, jobs, ledger, turns
 from storage.errors import Duplicate
 from storage.interactions import OpenInteraction
-from storage.types import NewTurn
+from storage.types import Allowance, Cause, NewTurn, OwedTurn
 from tests.unit.storage.bank import MIRA, NONE
 from tests.unit.storage.workshop import MINUTE_US, Workshop, new_job
 
@@ -24,6 +24,10 @@ def receive(workshop: Workshop, interaction_id: int = 1, *, token: str | None = 
 
 def unanswered(workshop: Workshop) -> tuple[OpenInteraction, ...]:
     return workshop.database.view(interactions.unanswered, now_us=workshop.now_us)
+
+
+def owed(workshop: Workshop) -> tuple[OwedTurn, ...]:
+    return workshop.database.view(turns.owed, since_us=0, turns_max=10, now_us=workshop.now_us)
 
 
 def test_an_interaction_is_taken_once(workshop: Workshop) -> None:
@@ -62,8 +66,8 @@ def test_an_accepted_job_shows_itself(workshop: Workshop) -> None:
     assert unanswered(workshop) == ()
 
 
-def test_a_turn_is_told_where_its_message_stands(workshop: Workshop) -> None:
-    """F-19: one without a message has only the interaction's token."""
+def test_a_turn_is_owed_its_own_end(workshop: Workshop) -> None:
+    """F-15, F-19: it is never called uncharged here; who tells its end gets the living token."""
     receive(workshop)
     turn = NewTurn(
         reference="i:1",
@@ -76,10 +80,22 @@ def test_a_turn_is_told_where_its_message_stands(workshop: Workshop) -> None:
         attachments=(),
         cost_estimate_ucr=0,
     )
+    workshop.act(
+        ledger.hold,
+        user_id=MIRA,
+        amount_ucr=9,
+        floor_ucr=9,
+        reference="i:1",
+        allowance=Allowance(amount_ucr=20),
+    )
     workshop.act(turns.begin, turn=turn)
-    assert unanswered(workshop) == (ONE,)
-    workshop.database.run(turns.show_at, reference="i:1", message_id=7)
     assert unanswered(workshop) == ()
+    workshop.act(turns.finish, reference="i:1", answer="42", tokens=3)
+    workshop.act(ledger.settle, reference="i:1", cost_ucr=7, cause=Cause.ANSWERED)
+    assert unanswered(workshop) == ()
+    assert [(turn.token, turn.charged_ucr) for turn in owed(workshop)] == [(TOKEN, 7)]
+    workshop.now_us += 15 * MINUTE_US
+    assert [turn.token for turn in owed(workshop)] == [None]
 
 
 def test_tokens_and_keys_are_forgotten_in_time(workshop: Workshop) -> None:

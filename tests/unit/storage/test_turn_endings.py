@@ -65,7 +65,9 @@ class Endings:
         )
 
     def owed(self) -> tuple[OwedTurn, ...]:
-        return self.database.view(turns.owed, since_us=NOON_US - MINUTE_US, turns_max=10)
+        return self.database.view(
+            turns.owed, since_us=NOON_US - MINUTE_US, turns_max=10, now_us=NOON_US
+        )
 
 
 @pytest.fixture
