@@ -86,7 +86,7 @@ class Reception:
             try:
                 if _waits(await hook.fetch_message(ORIGINAL), one.id):
                     nobody = discord.AllowedMentions.none()
-                    await hook.edit_message(
+                    await hook.edit_message(  # type: ignore[call-overload]  # a card needs it gone
                         ORIGINAL, content=None, view=card, allowed_mentions=nobody
                     )
             except DISCORD_ERRORS as error:  # F-2: it never was acknowledged

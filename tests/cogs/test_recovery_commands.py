@@ -61,9 +61,11 @@ async def cut_off(
     database = Stuck()
     database.stuck_on = stuck_on
     async with Inhabited(database=database).open() as town:
-        town.model.says(says)
+        more = asyncio.Event()
+        town.model.says(says, then=more)
         await town.use("mira", "chat", prompt="hello", private=private)
         await town.until(lambda found: any(says[:10] in words(one) for one in found))
+        more.set()  # the words stand there first, so that the place is noted without the price
         yield Cut(town, database)
         database.bury()
 
