@@ -11,7 +11,7 @@ import structlog
 
 from bot.discordio.buttons import stop_view
 from bot.discordio.faults import ALREADY_ACKNOWLEDGED, DISCORD_ERRORS, as_surface_error
-from bot.discordio.surface import Page
+from bot.discordio.surface import Page, SurfaceClosed
 from bot.text.answers import MOVED
 
 _log = structlog.get_logger(__name__)
@@ -90,23 +90,42 @@ class ChannelSurface:
 
 
 class InteractionSurface:
-    """The first answer to an interaction, and follow-ups; lives 15 minutes."""
+    """The first answer to an interaction, which lives 15 minutes, and the pages after it.
+
+    Webhooks know no nonce, and discord.py repeats their requests after a 502 that may have had its
+    effect. So later pages are messages in the channel, replies to the first (S-12); follow-ups are
+    only for what nobody else may see, and where we may not write.
+    """
 
     def __init__(self, interaction: discord.Interaction[Any], *, private: bool) -> None:
         self._interaction = interaction
         self._private = private
         self._original_id: int | None = None
+        self._further: ChannelSurface | None = None
+        self._further_ids: set[int] = set()
 
     @property
     def lane(self) -> int:
         """An interaction's webhook has a rate limit of its own."""
+        if self._further is not None and self._further_ids:
+            return self._further.lane
         return self._interaction.id
 
     async def typing(self) -> None:
         """Discord says by itself that the command was sent."""
 
     async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
-        del nonce, is_first  # webhooks know no nonce; the first answer is Discord's own notion
+        if self._further is not None:
+            try:
+                message_id = await self._further.post(page, nonce=nonce, is_first=False)
+            except SurfaceClosed:
+                if self._further_ids:
+                    raise
+                self._further = None
+            else:
+                self._further_ids.add(message_id)
+                return message_id
+        del is_first  # the first answer is Discord's own notion
         options: dict[str, Any] = {"ephemeral": self._private, "suppress_embeds": True}
         if page.stop_reference is not None:
             options["view"] = stop_view(page.stop_reference)
@@ -115,7 +134,8 @@ class InteractionSurface:
                 message = await self._interaction.followup.send(page.text, wait=True, **options)
                 return message.id
             self._original_id = await self._respond(page.text, options)
-            return self._original_id
+        self._further = None if self._private else _beside(self._interaction, self._original_id)
+        return self._original_id
 
     async def _respond(self, text: str, options: dict[str, Any]) -> int:
         try:
@@ -129,6 +149,9 @@ class InteractionSurface:
         return (await self._interaction.original_response()).id
 
     async def edit(self, message_id: int, page: Page) -> None:
+        if self._further is not None and message_id in self._further_ids:
+            await self._further.edit(message_id, page)
+            return
         async with _our_errors():
             if message_id == self._original_id:
                 await self._interaction.edit_original_response(content=page.text, view=_view(page))
@@ -138,11 +161,29 @@ class InteractionSurface:
                 )
 
     async def remove(self, message_id: int) -> None:
+        if self._further is not None and message_id in self._further_ids:
+            await self._further.remove(message_id)
+            return
         async with _our_errors():
             if message_id == self._original_id:
                 await self._interaction.delete_original_response()
             else:
                 await self._interaction.followup.delete_message(message_id)
+
+
+def _beside(interaction: discord.Interaction[Any], answer_id: int) -> ChannelSurface | None:
+    """The channel in which a command was answered; None where we may not write there."""
+    channel, granted = interaction.channel, interaction.app_permissions
+    if not isinstance(channel, Channel):
+        return None
+    in_thread = isinstance(channel, discord.Thread)
+    may_write = granted.send_messages_in_threads if in_thread else granted.send_messages
+    if not (may_write and granted.view_channel):
+        return None
+    answer = discord.MessageReference(
+        message_id=answer_id, channel_id=channel.id, fail_if_not_exists=False
+    )
+    return ChannelSurface(channel, question=answer if granted.read_message_history else None)
 
 
 async def private_surface(

@@ -9,8 +9,9 @@ from typing import Any, cast
 from bot.chat.service import ChatService
 from bot.errors import PromptEmpty, UpstreamError
 from bot.limits import ACKNOWLEDGE_DELAY_S
-from sandbox.discord.seed import GENERAL_ID, MIRA_ID
+from sandbox.discord.seed import BOT_ID, GENERAL_ID, MIRA_ID
 from storage.errors import UnknownReference
+from tests.cogs.mishaps import CREATE, SEND_MESSAGES
 from tests.cogs.town import Inhabited, Town, has_button, words
 
 
@@ -128,8 +129,37 @@ async def test_a_repeated_first_answer_is_recognised(town: Town) -> None:
     assert answer["content"].startswith("Once.")
 
 
-async def test_follow_ups_are_edited_to_their_end(town: Town) -> None:
-    """The second message of a command's answer is a follow-up, with Stop until the end."""
+async def test_a_later_page_appears_once_whatever_discord_answers() -> None:
+    """F-86, S-12: made, and answered with 502; its nonce keeps the repetition away."""
+    lost = {"method": "POST", "path_regex": CREATE, "status": 502, "after_effect": True}
+    async with Inhabited(faults=[lost | {"times": 1}]).open() as town:
+        more = asyncio.Event()
+        town.model.says("Many words. " * 200, then=more)
+        await town.use("mira", "chat", prompt="hello")
+        await town.until(lambda found: len(found) == 2)
+        more.set()
+        first, second = await town.finished(2)
+        assert second["message_reference"]["message_id"] == first["id"]
+        assert not second.get("notified")
+        made = [one for one in await town.requests() if one["method"] == "POST"]
+        assert sum(one["path"].endswith(f"/{GENERAL_ID}/messages") for one in made) == 2
+        assert words(second).endswith("19.92 left")
+
+
+async def test_where_the_bot_may_not_write_later_pages_are_follow_ups(town: Town) -> None:
+    """The command's token is still good there."""
+    body = {"target_id": str(BOT_ID), "allow": "0", "deny": str(SEND_MESSAGES)}
+    await town.call("PUT", f"channels/{GENERAL_ID}/overwrites", body)
+    town.model.says("Many words. " * 200)
+    await town.use("mira", "chat", prompt="hello")
+    _, answer = await town.finished(2)
+    assert words(answer).endswith("19.92 left")
+    made = [one["path"] for one in await town.requests() if one["method"] == "POST"]
+    assert not any(path.endswith(f"/channels/{GENERAL_ID}/messages") for path in made)
+
+
+async def test_later_pages_are_edited_to_their_end(town: Town) -> None:
+    """The second message of a command's answer has Stop until the end, and then the price."""
     more = asyncio.Event()
     town.model.says("Many words. " * 200, then=more)
     await town.use("mira", "chat", prompt="hello")

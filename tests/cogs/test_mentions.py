@@ -20,8 +20,14 @@ async def test_no_answer_can_ping_anybody(town: Town) -> None:
 
 
 async def test_no_answer_to_a_command_can_ping_anybody(town: Town) -> None:
-    """The first answer, its follow-ups, and the edits of both."""
+    """The first answer, its later pages, and their edits."""
     await two_pages(town, town.use("tom", "chat", prompt="hello"))
+    await no_ping(town, "4", "POST messages", "PATCH messages")
+
+
+async def test_no_private_answer_can_ping_anybody(town: Town) -> None:
+    """The first answer, its follow-ups, and the edits of both."""
+    await two_pages(town, town.use("mira", "chat", prompt="hello", private=True))
     await no_ping(town, "4", "POST webhook", "PATCH webhook")
 
 
