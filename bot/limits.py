@@ -151,6 +151,12 @@ BROKEN_OUTAGE_S = 600.0
 """Around a broken answer: when others break, too, it is the provider's doing."""
 BROKEN_OUTAGE_MEMBERS = 2
 """So many others; one alone may be a friend."""
+HOLD_TRIES = 2
+"""To extend the hold of a running answer; each may itself wait five seconds for a lock (F-110)."""
+OWED_DELAY_S = 60.0
+"""First delay until an end that Discord did not take is told again; it doubles (S-7)."""
+OWED_DELAY_S_MAX = 900.0
+"""Then it is tried so often, until it is `OWED_AGE_S_MAX` old."""
 SETTLE_DELAYS_S = (0.5, 1.0, 2.0, 4.0)
 """Between tries to book an ended turn; each try may itself wait five seconds for a lock (F-110)."""
 SETTLE_DELAY_S = 5.0

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from storage.errors import BudgetExhausted, InsufficientCredits
+from bot.chat.ports import Ending
+from bot.limits import HOLD_TRIES
+from storage.errors import BudgetExhausted, InsufficientCredits, StorageError
 from storage.types import Hold
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +34,7 @@ class GrowingHold:
         self._growing: asyncio.Task[None] | None = None
         self._exhausted = False
         self._refusal: InsufficientCredits | BudgetExhausted | None = None
+        self._failure: Exception | None = None
 
     async def carries(self, price_ucr: int, *, grow: bool) -> bool:
         """Whether the hold still covers `price_ucr`; starts growing in good time if it may."""
@@ -57,12 +60,16 @@ class GrowingHold:
             self._growing = None
 
     @property
-    def is_budget_exhausted(self) -> bool:
-        """Whether it was the server's budget that could carry no more."""
-        return isinstance(self._refusal, BudgetExhausted)
+    def ending(self) -> Ending:
+        """Why the answer ends where the hold does."""
+        if isinstance(self._refusal, BudgetExhausted):
+            return Ending.BUDGET
+        return Ending.CREDITS if self._failure is None else Ending.STORE
 
-    def shortage_of(self, needed_ucr: int) -> InsufficientCredits | BudgetExhausted:
+    def shortage_of(self, needed_ucr: int) -> Exception:
         """The error for an answer that ended without a word because it cost more than was held."""
+        if self._failure is not None:
+            return self._failure
         if isinstance(self._refusal, BudgetExhausted):
             return self._refusal
         return InsufficientCredits(
@@ -78,14 +85,20 @@ class GrowingHold:
             self._growing = asyncio.create_task(self._grow(amount_ucr))
 
     async def _grow(self, amount_ucr: int) -> None:
-        try:
-            hold = await self._extend(amount_ucr)
-        except (InsufficientCredits, BudgetExhausted) as error:
-            self._exhausted = True
-            self._refusal = error
-        except Exception as error:  # noqa: BLE001 - the answer so far must still be booked.
-            # Asking again would only delay its end.
-            self._exhausted = True
-            _log.warning("hold_not_extended", error=type(error).__name__)
-        else:
-            self.amount_ucr = hold.amount_ucr
+        """A refusal is final; a database that was busy is asked once more (F-110)."""
+        for _ in range(HOLD_TRIES):
+            try:
+                hold = await self._extend(amount_ucr)
+            except (InsufficientCredits, BudgetExhausted) as error:
+                self._exhausted, self._refusal, self._failure = True, error, None
+                return
+            except Exception as error:  # noqa: BLE001 - the answer so far must still be booked.
+                self._failure = error
+                _log.warning("hold_not_extended", fault="F-110", error=type(error).__name__)
+                if not isinstance(error, StorageError):
+                    break
+            else:
+                self.amount_ucr = hold.amount_ucr
+                self._failure = None
+                return
+        self._exhausted = True  # asking on would only delay its end

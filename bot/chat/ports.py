@@ -34,6 +34,8 @@ class Ending(StrEnum):
     """No more credits could be held."""
     BUDGET = "budget"
     """No more of the server's budget could be held."""
+    STORE = "store"
+    """No more could be held, because the database did not take it (F-110)."""
     FAILED = "failed"
     """`error` says why."""
 
@@ -68,6 +70,10 @@ class FinalAnswer:
     reference: str = ""
 
 
+class NotShown(Exception):
+    """The end of an answer could not be shown where it belongs; its member is still owed it."""
+
+
 class AnswerSink(Protocol):
     """Where an answer appears."""
 
@@ -76,7 +82,7 @@ class AnswerSink(Protocol):
         ...
 
     async def finish(self, final: FinalAnswer) -> None:
-        """Show the end, complete."""
+        """Show the end, complete. Raises `NotShown`."""
         ...
 
 

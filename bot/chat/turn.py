@@ -132,7 +132,7 @@ class Turn:
         """Ask and read until the answer has ended. Raises `ProviderError`, `RequestInvalid`.
 
         Also raises `InsufficientCredits` or `BudgetExhausted` when the credits ended before there
-        was any text.
+        was any text, or `StorageError` when no more could be held.
         """
         request = self._first_request()
         self._draft()
@@ -283,8 +283,8 @@ class Turn:
             if ending is Ending.LENGTH:
                 raise AnswerMalformed(provider=self._model.provider, code="empty_answer")
             raise self._hold.shortage_of(needed_ucr)
-        if ending is Ending.CREDITS and self._hold.is_budget_exhausted:
-            ending = Ending.BUDGET
+        if ending is Ending.CREDITS:
+            ending = self._hold.ending
         _log.info("answer_cut", ending=ending, needed_ucr=needed_ucr)
         return self._read(ending, Cause.HOLD_EXHAUSTED)
 

@@ -24,6 +24,7 @@ ENDING_NOTES = {
     "stopped": "*Stopped.*",
     "length": "*The answer reached its greatest length. Ask me to go on.*",
     "credits": "*Your credits ended here. `/credits balance` says when there are more.*",
+    "store": "*The bot's database is busy, so the answer ends here. You still have credits.*",
     "budget": "*The server's budget ended here. Its staff can raise it with `/quota budget`.*",
 }
 """By ending of the chat; a complete answer needs no note, a failed one has its notice."""
@@ -32,7 +33,7 @@ STOP_LABEL = "Stop"
 STOPPING_LABEL = "Stopping…"
 NO_WORDS = "*The model ended without a word.*"
 MOVED = "*I may not write in <#{channel_id}> any more, so here is your answer:*"
-LATE = "*A restart of the bot came in between, so here is your answer from <#{channel_id}>:*"
+LATE = "*Your answer from <#{channel_id}> could not be shown there in time, so here it is:*"
 DEMO = "demo"
 
 UNREADABLE_REPLY = (

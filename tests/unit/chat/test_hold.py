@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 
 from bot.chat.hold import GrowingHold
 from bot.chat.ports import Ending
 from bot.errors import AnswerMalformed
-from bot.limits import OUTPUT_TOKENS_MAX
+from bot.limits import HOLD_TRIES, OUTPUT_TOKENS_MAX
 from bot.providers.base import TextDelta, ThoughtDelta
-from storage import budgets
+from storage import budgets, ledger
 from storage.budgets import BudgetChange
+from storage.database import Connection
 from storage.errors import BudgetExhausted, InsufficientCredits, StoreUnavailable
+from storage.inline import InlineDatabase
 from storage.types import Hold, HoldState
 from tests.unit.chat.test_failures import cause_of_hold
 from tests.unit.chat.world import NewWorld, RecordingSink, World, called, done, said
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PAGE = "word " * 200
 """About 350 tokens by our estimate: 630,000 µcr of GPT-5.4."""
@@ -153,14 +160,14 @@ class Ledger:
 
 async def test_growing_does_not_keep_the_reader_waiting() -> None:
     """The extension runs beside the stream while the hold still covers it; one at a time."""
-    ledger = Ledger()
-    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=ledger.extend)
+    books = Ledger()
+    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=books.extend)
     assert await hold.carries(70, grow=True)
     assert await hold.carries(90, grow=True)
     assert await hold.carries(95, grow=True)
     await asyncio.sleep(0)
-    assert ledger.asked == [40]
-    ledger.gate.set()
+    assert books.asked == [40]
+    books.gate.set()
     assert await hold.carries(120, grow=True)
     await hold.settled()
     assert hold.amount_ucr >= 140
@@ -170,20 +177,82 @@ async def test_growing_does_not_keep_the_reader_waiting() -> None:
     "error",
     [
         InsufficientCredits(needed_ucr=40, available_ucr=0, resets_at_us=7),
-        StoreUnavailable(cause="disk full"),
         ZeroDivisionError(),
     ],
     ids=lambda error: type(error).__name__,
 )
 async def test_a_hold_that_cannot_grow_is_asked_once(error: Exception) -> None:
     """After a refusal the hold stands as it is, whatever the reason was."""
-    ledger = Ledger(error)
-    ledger.gate.set()
-    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=ledger.extend)
+    books = Ledger(error)
+    books.gate.set()
+    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=books.extend)
     assert not await hold.carries(101, grow=True)
     assert not await hold.reserve(500)
-    assert ledger.asked == [40]
+    assert books.asked == [40]
     assert await hold.carries(100, grow=True)
+
+
+async def test_a_busy_database_is_asked_for_more_once_again() -> None:
+    """F-110: two tries, then the answer ends for what it is: not for want of credits."""
+    books = Ledger(StoreUnavailable(cause="locked"))
+    books.gate.set()
+    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=books.extend)
+    assert not await hold.carries(101, grow=True)
+    assert not await hold.reserve(500)
+    assert books.asked == [40] * HOLD_TRIES
+    assert hold.ending is Ending.STORE
+    assert hold.shortage_of(101) is books.error
+
+
+class Busy(InlineDatabase):
+    """Takes no extension while `refusals` last."""
+
+    refusals = 0
+
+    async def transact(
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if body is ledger.extend and self.refusals > 0:
+            self.refusals -= 1
+            raise StoreUnavailable(cause="locked")
+        return await super().transact(body, *args, **kwargs)
+
+
+async def make_busy(world: World, *, refusals: int) -> None:
+    await world.database.close()
+    world.database = database = Busy()
+    database.refusals = refusals
+    world.service = world.new_service()
+
+
+async def test_one_busy_moment_of_the_database_does_not_end_an_answer(new_world: NewWorld) -> None:
+    """F-110: the second try gets what the first did not."""
+    world = new_world([*said(*[PAGE] * 36), done("15.5")], credits_a_day=40)
+    await make_busy(world, refusals=HOLD_TRIES - 1)
+    assert (await world.ask()).ending is Ending.COMPLETE
+    assert await world.spent_ucr() == 15_500_000
+
+
+async def test_an_answer_that_a_busy_database_ends_says_so(new_world: NewWorld) -> None:
+    """F-110: what was shown is kept and paid, at most at the hold; its member has credits left."""
+    world = new_world([*said(*[PAGE] * 36), done("15.5")], credits_a_day=40)
+    await make_busy(world, refusals=1_000)
+    final = await world.ask()
+    assert (final.ending, final.error) == (Ending.STORE, None)
+    assert final.text.startswith(PAGE)
+    assert final.receipt is not None
+    assert 0 < final.receipt.charged_ucr < 15_500_000
+    assert final.receipt.available_ucr == 40_000_000 - final.receipt.charged_ucr
+
+
+async def test_without_a_word_the_busy_database_is_the_error(new_world: NewWorld) -> None:
+    """F-110: nothing was shown, nothing is charged, and nobody is told of missing credits."""
+    thoughts = [ThoughtDelta(text=PAGE) for _ in range(60)]
+    world = new_world([*thoughts, done()], credits_a_day=40)
+    await make_busy(world, refusals=1_000)
+    final = await world.ask()
+    assert isinstance(final.error, StoreUnavailable)
+    assert await world.spent_ucr() == 0
 
 
 async def test_an_extension_in_flight_is_waited_for_before_the_end(new_world: NewWorld) -> None:
