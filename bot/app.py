@@ -156,6 +156,7 @@ async def _tell_when_ready(client: AtelierBot, left: Left) -> None:
     _log.info("ready", user=str(client.user), guilds=len(client.guilds))
     await client.reception.tell_interrupted(client, left.interactions)
     await client.tell_interrupted(left.turns)
+    await client.keep_telling()
 
 
 async def _note_stability(client: AtelierBot, guard: StartGuard) -> None:

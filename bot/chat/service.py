@@ -23,6 +23,7 @@ from bot.chat.ports import (
     Draft,
     Ending,
     FinalAnswer,
+    NotShown,
     Phase,
     Question,
     Receipt,
@@ -181,16 +182,24 @@ class ChatService:
     async def recover(self) -> tuple[OwedTurn, ...]:
         """At boot: void what a former process left open; all turns whose members to tell.
 
-        Told with `told`, or again after the next start.
+        Told with `told`, or again with `owed`.
         """
         now_us = self._clock.now_us()
         count, loss_ucr = await self._database.transact(recover_turns, now_us=now_us)
         if count:
             _log.warning("turns_recovered", fault="F-19", count=count, loss_ucr=loss_ucr)
+        return await self.owed()
+
+    async def owed(self) -> tuple[OwedTurn, ...]:
+        """The ends that no member was shown, a day back, but for those that are on their way."""
+        running = set(self._running)
+        now_us = self._clock.now_us()
         since_us = now_us - round(OWED_AGE_S_MAX * 1_000_000)
-        return await self._database.read(
+        found = await self._database.read(
             turns.owed, since_us=since_us, turns_max=OWED_TURNS_MAX, now_us=now_us
         )
+        running.update(self._running)
+        return tuple(turn for turn in found if turn.reference not in running)
 
     async def told(self, reference: str) -> None:
         """The member knows how this turn ended, or cannot be told."""
@@ -341,7 +350,9 @@ class ChatService:
         """The books are closed: whatever happens here, there is nothing left to undo."""
         try:
             await sink.finish(final)
-        except Exception:  # noqa: BLE001 - a restart tells the end.
+        except NotShown:  # the sink has said why; it stays owed
+            return
+        except Exception:  # noqa: BLE001 - told later, as whatever is owed.
             _log.exception("answer_not_shown", reference=final.reference)
             return
         try:

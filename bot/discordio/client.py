@@ -37,6 +37,8 @@ from bot.limits import (
     LOGIN_ATTEMPTS_MAX,
     LOGIN_DELAY_S,
     LOGIN_DELAY_S_MAX,
+    OWED_DELAY_S,
+    OWED_DELAY_S_MAX,
     RATE_LIMIT_WAIT_S_MAX,
     START_DELAY_S_MAX,
 )
@@ -305,15 +307,32 @@ class AtelierBot(commands.Bot):
             return
         await question.channel.send(view=card, **reply_options(question))
 
-    async def tell_interrupted(self, turns: Sequence[OwedTurn]) -> None:
-        """After a restart: say what became of the answers whose end a former process owed.
-
-        What Discord refuses for good is let go; the rest is tried again after the next start.
-        """
-        for turn in turns:
-            if not await recovery.tell(self, turn):
+    async def keep_telling(self) -> None:
+        """While we run: tell the ends that Discord did not take, until they are a day old (S-7)."""
+        delay_s = OWED_DELAY_S
+        while True:
+            await self.services.clock.sleep(delay_s)
+            try:
+                owed = await self.services.chat.owed()
+            except StorageError as error:
+                _log.warning("owed_not_read", fault="F-110", error=type(error).__name__)
                 continue
+            is_told = await self.tell_interrupted(owed)
+            delay_s = OWED_DELAY_S if is_told else min(delay_s * 2, OWED_DELAY_S_MAX)
+
+    async def tell_interrupted(self, turns: Sequence[OwedTurn]) -> bool:
+        """Say what became of the answers whose end was owed; whether none is owed any more.
+
+        What Discord refuses for good is let go; the rest is for the next time.
+        """
+        is_told = True
+        for turn in turns:
+            with rest_breaker.delivering(is_result=turn.answer is not None):
+                if not await recovery.tell(self, turn):
+                    is_told = False
+                    continue
             try:
                 await self.services.chat.told(turn.reference)
             except StorageError as error:
                 _log.warning("told_not_noted", reference=turn.reference, error=repr(error))
+        return is_told

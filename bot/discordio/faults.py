@@ -9,6 +9,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.discordio.rest_breaker import RestPaused
 from bot.discordio.surface import MessageGone, SurfaceBusy, SurfaceClosed, SurfaceError
 from bot.errors import (
     AtelierError,
@@ -20,6 +21,7 @@ from bot.errors import (
     Refused,
     Unexpected,
 )
+from bot.limits import BAN_PAUSE_S
 from storage.errors import BudgetExhausted, Duplicate, InsufficientCredits, StorageError
 
 REACHABILITY_ERRORS = (
@@ -79,8 +81,10 @@ def is_worth_an_alarm(error: Exception) -> bool:
 def as_surface_error(error: Exception) -> SurfaceError:
     """What one of `DISCORD_ERRORS` means for the place where an answer stands."""
     match error:
-        case discord.RateLimited():
-            return SurfaceBusy(retry_after_s=error.retry_after)
+        case discord.RateLimited(retry_after=wait_s) | RestPaused(retry_after_s=wait_s):
+            return SurfaceBusy(retry_after_s=wait_s)
+        case discord.Forbidden() if error.code == 0:  # Cloudflare's, not Discord's (F-85)
+            return SurfaceBusy(retry_after_s=BAN_PAUSE_S)
         case discord.HTTPException() if error.status == 429 or error.status >= 500:
             return SurfaceBusy()
         case discord.HTTPException() if error.code == UNKNOWN_MESSAGE:

@@ -9,11 +9,12 @@ from typing import Any
 
 import structlog
 
-from bot.chat.ports import Draft, FinalAnswer, Phase
+from bot.chat.ports import Draft, FinalAnswer, NotShown, Phase
 from bot.clock import Clock
 from bot.discordio.closing import final_pages, with_note
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.render import pages
+from bot.discordio.rest_breaker import delivering
 from bot.discordio.surface import (
     MessageGone,
     Page,
@@ -24,6 +25,7 @@ from bot.discordio.surface import (
     nonce_for,
 )
 from bot.limits import (
+    BAN_PAUSE_S,
     FINAL_ATTEMPTS_MAX,
     FINAL_RETRY_DELAY_S,
     PLACEHOLDER_DELAY_S,
@@ -83,6 +85,7 @@ class DiscordAnswer:
         self._attempts = 0
         self._is_quiet = False
         self._is_lost = False
+        self._is_unwanted = False
 
     # --- What the chat calls ------------------------------------------------------------------
 
@@ -92,10 +95,12 @@ class DiscordAnswer:
         self._news.set()
 
     async def finish(self, final: FinalAnswer) -> None:
-        """Note the end, and return when it is shown or cannot be."""
+        """Note the end, and return when it is shown. Raises `NotShown` when it cannot be."""
         reference = final.reference or self._reference
         self._end(final_pages(final, reference=reference, demo=self._demo))
         await asyncio.shield(self._writer)
+        if self._is_lost and not self._is_unwanted:
+            raise NotShown(reference)
 
     # --- What the cog calls -------------------------------------------------------------------
 
@@ -143,6 +148,8 @@ class DiscordAnswer:
                 await self._news.wait()
         except Exception:  # noqa: BLE001 - the turn must be able to end whatever Discord does.
             _log.exception("answer_not_shown", reference=self._reference)
+            self._is_lost = True
+            return
         if self._is_lost:
             _log.warning("answer_not_shown", reference=self._reference)
 
@@ -166,14 +173,15 @@ class DiscordAnswer:
             todo = self._todo()  # the newest text wins: it may have moved on while we waited
             if todo is None:
                 return False
-        try:
-            await self._send(todo)
-        except SurfaceBusy as busy:
-            await self._back_off(busy)
-        except SurfaceClosed as closed:
-            await self._move(closed)
-        else:
-            self._attempts = 0
+        with delivering(is_result=self._final is not None):  # S-13: it is paid by now
+            try:
+                await self._send(todo)
+            except SurfaceBusy as busy:
+                await self._back_off(busy)
+            except SurfaceClosed as closed:
+                await self._move(closed)
+            else:
+                self._attempts = 0
         return True
 
     def _target(self) -> list[Page]:
@@ -251,7 +259,7 @@ class DiscordAnswer:
             self._reposts += 1
             self._shown.pop()
         elif at == len(self._shown) - 1:
-            self._is_lost = True
+            self._is_lost = self._is_unwanted = True
         else:
             self._shown[at].is_gone = True
 
@@ -264,14 +272,18 @@ class DiscordAnswer:
         await self._note_place()
 
     async def _back_off(self, busy: SurfaceBusy) -> None:
-        """Wait; a draft may be late for ever, the end has a bounded number of tries."""
+        """Wait; a draft may be late for ever, the end has a bounded number of tries.
+
+        The end outlasts a full stop of our own (S-13); a draft must not keep it so long.
+        """
         self._attempts += 1
         if self._final is not None and self._attempts >= FINAL_ATTEMPTS_MAX:
             await self._move(busy)
             return
         doubled = FINAL_RETRY_DELAY_S * 2 ** min(self._attempts - 1, FINAL_ATTEMPTS_MAX)
         delay_s = doubled if busy.retry_after_s is None else busy.retry_after_s
-        await self._clock.sleep(min(delay_s, RATE_LIMIT_WAIT_S_MAX))
+        longest_s = RATE_LIMIT_WAIT_S_MAX if self._final is None else BAN_PAUSE_S
+        await self._clock.sleep(min(delay_s, longest_s))
 
     async def _move(self, reason: SurfaceError) -> None:
         """Go to the other place, once; there only the whole end is shown."""

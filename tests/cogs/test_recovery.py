@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import cast
 
@@ -11,12 +12,13 @@ import pytest
 from bot.chat.service import ChatService
 from bot.discordio.recovery import tell
 from bot.discordio.render import pages
+from bot.limits import BAN_PAUSE_S, INVALID_REQUESTS_STOP, OWED_DELAY_S_MAX
 from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
 from storage.errors import StoreUnavailable
 from storage.types import OwedTurn
 from tests.cogs.mishaps import READ_MESSAGE_HISTORY
-from tests.cogs.town import Town, words
+from tests.cogs.town import PATIENCE_S, POLL_S, EagerClock, Inhabited, Town, words
 
 ANSWER = "One, two, three."
 LONG = "\n\n".join(f"{letter * 9} " * 150 for letter in "abc")
@@ -88,13 +90,50 @@ async def test_a_page_that_is_none_of_them_keeps_its_words(town: Town) -> None:
 
 
 async def test_a_question_whose_answer_stands_nowhere_is_answered(town: Town) -> None:
-    """A command has nothing to reply to: its token is gone."""
+    """F-15: with a reply to it."""
     asked = await town.say("mira", "hello?")
     assert await tell(town.bot, owed(f"m:{asked}"))
-    assert await tell(town.bot, owed("i:1"))
     (told,) = await town.finished()
     assert told["content"].startswith(ANSWER)
     assert told["message_reference"]["message_id"] == asked
+
+
+async def test_an_end_that_discord_did_not_take_is_told_while_we_run() -> None:
+    """S-7, S-13: paid and not shown is not said to be shown; it comes when Discord is back."""
+    clock = EagerClock()
+    async with Inhabited(clock=clock).open() as town:
+        more, chat = asyncio.Event(), town.bot.services.chat
+        town.model.says("Half of", " it.")
+        town.model.scripts[0] = [town.model.scripts[0][0], more, *town.model.scripts[0][1:]]
+        await town.say("mira", "{bot} hello")
+        await town.until(lambda found: [words(one) for one in found] == ["Half of"])
+        assert await chat.owed() == (), "it is on its way"
+        for _ in range(INVALID_REQUESTS_STOP):
+            town.bot.rest.note(403)
+        more.set()
+        await owes(chat, 1)
+        assert BAN_PAUSE_S - 1 < max(clock.slept_s) <= BAN_PAUSE_S
+
+        clock.slept_s.clear()
+        telling = asyncio.create_task(town.bot.keep_telling())
+        async with asyncio.timeout(PATIENCE_S):
+            while OWED_DELAY_S_MAX not in clock.slept_s:
+                await town.from_bot()
+        assert [words(one) for one in await town.from_bot()] == ["Half of"]
+        town.bot.rest._invalid_s.clear()
+        town.bot.rest._stopped_until_s = 0.0
+        (told,) = await town.until(lambda found: "charged 0.08" in words(found[0]))
+        assert words(told).startswith("Half of it.")
+        await owes(chat, 0)
+        telling.cancel()
+
+
+async def owes(chat: ChatService, count: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if len(await chat.owed()) == count:
+                return
+            await asyncio.sleep(POLL_S)
 
 
 @pytest.mark.parametrize("shown", ["Half", "x" * 1_990])

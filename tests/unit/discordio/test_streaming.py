@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from bot.chat.ports import Draft, Ending, FinalAnswer, Phase, Receipt
+from bot.chat.ports import Draft, Ending, FinalAnswer, NotShown, Phase, Receipt
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.streaming import DiscordAnswer
 from bot.discordio.surface import (
@@ -19,7 +19,13 @@ from bot.discordio.surface import (
     nonce_for,
 )
 from bot.errors import PromptEmpty
-from bot.limits import EDIT_INTERVAL_S, FINAL_ATTEMPTS_MAX, NONCE_CHARS_MAX, PLACEHOLDER_DELAY_S
+from bot.limits import (
+    BAN_PAUSE_S,
+    EDIT_INTERVAL_S,
+    FINAL_ATTEMPTS_MAX,
+    NONCE_CHARS_MAX,
+    PLACEHOLDER_DELAY_S,
+)
 from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
 from bot.text.money import Payment
 from storage.errors import UnknownReference
@@ -383,7 +389,8 @@ async def test_a_closed_place_is_left_once_and_drafts_stay_away(
     other.failures = [SurfaceClosed("50007")]
     await stage.end(ended("ab"))
     await clock.advance(5)
-    await stage.running
+    with pytest.raises(NotShown):
+        await stage.running
     assert other.texts == []
 
 
@@ -393,7 +400,7 @@ async def test_with_nowhere_to_go_the_turn_still_ends(
     wall: Wall,
     has_other: bool,  # noqa: FBT001 - a parameter of the test.
 ) -> None:
-    """The books are closed elsewhere; nothing hangs."""
+    """The books are closed elsewhere; nothing hangs, and nobody notes that it was shown (S-7)."""
 
     async def moved_to() -> None:
         return None
@@ -402,9 +409,36 @@ async def test_with_nowhere_to_go_the_turn_still_ends(
     wall.failures = [SurfaceClosed("50013")]
     await stage.write("a")
     await stage.end(ended("a"))
-    await stage.running
+    with pytest.raises(NotShown):
+        await stage.running
 
     assert wall.texts == []
+
+
+async def test_an_end_that_discord_never_takes_is_not_said_to_be_shown(
+    clock: VirtualClock, wall: Wall
+) -> None:
+    """S-7: half a minute of trouble ends the tries of the writer, not the debt."""
+    stage = Stage(clock, wall)
+    await stage.write("a")
+    wall.failures = [SurfaceBusy() for _ in range(FINAL_ATTEMPTS_MAX)]
+    await stage.end(ended("a whole answer"))
+    await clock.advance(60)
+    with pytest.raises(NotShown):
+        await stage.running
+
+
+async def test_an_end_outlasts_a_full_stop_of_our_own(clock: VirtualClock, wall: Wall) -> None:
+    """S-13: the breaker says for how long; then the end stands where the words stood."""
+    stage = Stage(clock, wall)
+    await stage.write("a")
+    wall.failures = [SurfaceBusy(retry_after_s=BAN_PAUSE_S)]
+    await stage.end(ended("a"))
+    await clock.advance(BAN_PAUSE_S - EDIT_INTERVAL_S)
+    assert wall.texts == ["a"]
+    await clock.advance(3 * EDIT_INTERVAL_S)
+    await stage.running
+    assert wall.texts == [f"a\n{FOOTER}"]
 
 
 async def test_a_deleted_answer_comes_once_more_and_then_stays_away(
@@ -514,7 +548,7 @@ async def test_typing_that_fails_does_no_harm(clock: VirtualClock) -> None:
 
 
 async def test_a_bug_in_a_surface_does_not_hang_the_turn(clock: VirtualClock) -> None:
-    """It is logged, and `finish` returns."""
+    """It is logged, and the end stays owed."""
 
     class Broken(Wall):
         async def post(self, page: Page, *, nonce: str, is_first: bool) -> int:
@@ -522,8 +556,8 @@ async def test_a_bug_in_a_surface_does_not_hang_the_turn(clock: VirtualClock) ->
 
     stage = Stage(clock, Broken(clock))
     await stage.end(ended("a"))
-    await stage.running
-    assert stage.running.exception() is None
+    with pytest.raises(NotShown):
+        await stage.running
 
 
 async def test_a_cancelled_caller_does_not_cut_the_answer(clock: VirtualClock, wall: Wall) -> None:
