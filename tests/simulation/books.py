@@ -187,6 +187,12 @@ class Books:
         job_id = self.job_ids.get(reference)
         return None if job_id is None else self.jobs[job_id]
 
+    def is_open(self) -> bool:
+        """Whether a job has not reached its member, or a turn has not ended."""
+        return any(job.status != "delivered" for job in self.jobs.values()) or any(
+            turn.state == "pending" for turn in self.turns.values()
+        )
+
     def turn_of(self, reference: str) -> TurnRow | None:
         turn_id = self.turn_ids.get(reference)
         return None if turn_id is None else self.turns[turn_id]

@@ -49,6 +49,7 @@ class ProcessProvider:
         witness: Witness,
         checker: Checker,
         asked: Callable[[Callable[[], None]], None],
+        left: Callable[[], None],
     ) -> None:
         self._provider = provider
         self._process = process
@@ -56,6 +57,7 @@ class ProcessProvider:
         self._witness = witness
         self._checker = checker
         self._asked = asked
+        self._left = left
         self._in_flight = 0
 
     def available(self, model: MediaModel) -> bool:
@@ -95,6 +97,7 @@ class ProcessProvider:
         leaving.fault = self._provider.create(
             request, url=callback_url, process=self._process.number, answered=take
         )
+        self._left()
         try:
             answer: CreateAnswer = await answered
         finally:

@@ -91,6 +91,7 @@ class ProcessStore:
         process: Process,
         *,
         scene: Scene,
+        begins: Callable[[str], None],
         committed: Callable[[str], None],
     ) -> None:
         self._ground = ground
@@ -98,12 +99,14 @@ class ProcessStore:
         self._scene = scene
         self._rng = scene.rng
         self._trace = scene.trace
+        self._begins = begins
         self._committed = committed
         self._answers: dict[Any, Any] = {}
 
     async def transact(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
+        self._begins(body.__name__)
         try:
             await self._process.pause()
         except asyncio.CancelledError:

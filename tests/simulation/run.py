@@ -40,7 +40,9 @@ class Totals:
     steps: int = 0
     commits: int = 0
     crashes: int = 0
+    busy_crashes: int = 0
     commands: int = 0
+    deaths: Counter[str] = field(default_factory=Counter)
     hits: Counter[str] = field(default_factory=Counter)
     failed: list[int] = field(default_factory=list)
 
@@ -50,6 +52,8 @@ class Totals:
         self.steps += report.steps
         self.commits += report.commits
         self.crashes += report.crashes
+        self.busy_crashes += report.busy_crashes
+        self.deaths += report.deaths
         self.commands += report.commands
         self.hits += report.hits
         if report.failure is not None:
@@ -61,6 +65,8 @@ class Totals:
         self.steps += other.steps
         self.commits += other.commits
         self.crashes += other.crashes
+        self.busy_crashes += other.busy_crashes
+        self.deaths += other.deaths
         self.commands += other.commands
         self.hits += other.hits
         self.failed += other.failed
@@ -210,6 +216,8 @@ def _tell(totals: Totals, took_s: float) -> None:
     for name, hits in totals.hits.items():
         rows[Fault[name].id] += hits
     _say("hits: " + " ".join(f"{row}={rows[row]}" for row in sorted(rows, key=_row_number)))
+    deaths = " ".join(f"{body}={count}" for body, count in totals.deaths.most_common())
+    _say(f"killed with work open: {totals.busy_crashes} of {totals.crashes}; after: {deaths}")
     missing = sorted(fault.name for fault in Fault if fault.name not in totals.hits)
     if missing:
         _say("never hit: " + " ".join(missing))

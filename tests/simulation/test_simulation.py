@@ -46,6 +46,7 @@ def test_no_promise_is_broken(shard: int) -> None:
     check(totals)
     assert totals.faults >= 10 * totals.seeds
     assert totals.crashes >= 2 * totals.seeds
+    assert 2 * totals.busy_crashes > totals.crashes, "killed where nothing was open"
     assert totals.virtual_s >= HOUR_S * totals.seeds
 
 

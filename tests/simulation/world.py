@@ -52,7 +52,7 @@ from tests.simulation.loop import Stuck, VirtualLoop, is_crash
 from tests.simulation.members import Command, Crowd, Desk, drawn_commands
 from tests.simulation.ports import ProcessProvider
 from tests.simulation.process import Process, ProcessClock, ProcessStore
-from tests.simulation.provider import PROVIDER, Provider
+from tests.simulation.provider import PROVIDER, Provider, Task
 from tests.simulation.request import PostedRequest
 from tests.simulation.scene import Scene
 from tests.simulation.trace import Trace
@@ -102,6 +102,10 @@ class Report:
     steps: int
     commits: int
     crashes: int
+    busy_crashes: int
+    """Those that found an open job or turn."""
+    deaths: Counter[str]
+    """The last transactions of those that were killed."""
     boots: int
     hits: Counter[str]
     commands: int
@@ -151,8 +155,13 @@ class World:
         self._crowd = Crowd(witness=self.witness, trace=self.trace, broke=self._fail)
         self._signer = CallbackSigner(KEYS)
         self._crashes = Crashes(
-            self._loop, rng=_child(draw), until_s=self._until_s, spared=spared.crashes
+            self._loop,
+            rng=_child(draw),
+            until_s=self._until_s,
+            spared=spared.crashes,
+            is_busy=self.checker.books.is_open,
         )
+        self._told_made, self.provider.made = self.provider.made, self._made
         self._failure: str | None = None
         self._boots = 0
         self._was_down = False
@@ -187,6 +196,8 @@ class World:
             steps=loop.steps,
             commits=self.checker.commits,
             crashes=self._crashes.done,
+            busy_crashes=self._crashes.busy,
+            deaths=self._crashes.deaths,
             boots=self._boots,
             hits=Counter({fault.name: count for fault, count in self.weather.hits.items()}),
             commands=len(self._commands),
@@ -272,7 +283,13 @@ class World:
     async def _start(self, process: Process) -> None:
         """Wire the parts as `bot/assembly.py` does, then begin in the order of S-10."""
         clock = ProcessClock(process, lambda: 0)
-        store = ProcessStore(self._ground, process, scene=self._scene, committed=self._committed)
+        store = ProcessStore(
+            self._ground,
+            process,
+            scene=self._scene,
+            begins=self._crashes.begins,
+            committed=self._committed,
+        )
         files = ProcessFiles(self._disk, process)
         media = self._media(process)
         cards = Cards(
@@ -345,6 +362,7 @@ class World:
             witness=self.witness,
             checker=self.checker,
             asked=self._ask,
+            left=partial(self._crashes.happened, "create"),
         )
 
     def _credits(self, store: ProcessStore, clock: ProcessClock) -> CreditsService:
@@ -383,7 +401,7 @@ class World:
         if self._crashes.is_gentle and self._process.is_up:
             self._stop(self._boot_later)
             return
-        self._crashes.done += 1
+        self._crashes.died()
         self._note_unwritten()
         self.trace("process", f"killed {self._statuses()}")
         self._process.is_alive = self._process.is_up = False
@@ -457,7 +475,6 @@ class World:
         desk = self._desk
         for _time in range(1 + (command.word == "twice")):
             self._process.spawn(self._crowd.act(command, desk))
-        self._crashes.happened("command")
 
     def _post(self, url: str, body: str, told: Callable[[int], None]) -> None:
         """A callback comes to our address."""
@@ -481,7 +498,6 @@ class World:
             self._loop.outside(0.01, lambda: told(state[0]))
 
         process.spawn(handle()).add_done_callback(ended)
-        self._crashes.happened("callback")
 
     def _acknowledge(self, url: str, body: str) -> None:
         job, attempt, _mac = url.split("/")[-3:]
@@ -506,7 +522,12 @@ class World:
 
     def _committed(self, body: str) -> None:
         self._ask(lambda: self.checker.committed(body))
-        self._crashes.happened(body)
+        self._crashes.committed(body)
+
+    def _made(self, task: Task) -> None:
+        """The create has had its effect; its answer is on the way."""
+        self._told_made(task)
+        self._crashes.happened("made")
 
     def _callback_url(self, job_id: int, attempt: int) -> str | None:
         if not self._is_public:
