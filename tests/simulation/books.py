@@ -172,6 +172,8 @@ class Books:
         self.link = bytes(32)
         self.last_entry = 0
         self.epoch = 0
+        self.multiplier_ppm = 1_000_000
+        """What members pay in this world, times the provider's cost; told by the world."""
         self.lines_of_hold: defaultdict[int, list[str]] = defaultdict(list)
         self.paid_of_hold: defaultdict[int, int] = defaultdict(int)
         self.status_by_events: dict[int, str] = {}

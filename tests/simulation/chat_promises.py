@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.limits import BROKEN_STREAMS_FREE
 from tests.simulation.books import Books, HoldRow, News, TurnRow
 from tests.simulation.chat import Talks
 from tests.simulation.invariants import Moment, invariant
+from tests.simulation.ledger_promises import times
 
+BROKEN_STREAMS_FREE = 3
 ROUNDING_UCR = 10_000
 """I-12: 0.01 credit per call."""
 
@@ -36,13 +37,15 @@ def _paid(books: Books, talks: Talks, turn: TurnRow, hold: HoldRow) -> Iterator[
     asked = talks.asked[turn.reference]
     told = [one.cost_ucr for one in asked]
     cost_ucr = sum(one or 0 for one in told)
+    charge_ucr = times(cost_ucr, books.multiplier_ppm)
+    paid_ucr = (hold.charged_ucr or 0) * 1_000_000 // books.multiplier_ppm + (hold.loss_ucr or 0)
     match hold.cause:
         case "answered":
             if not all(one.finished for one in asked):
                 yield f"turn {turn.id}: paid without a terminal event"
-            elif None not in told and hold.charged_ucr != min(hold.amount_ucr, cost_ucr):
+            elif None not in told and hold.charged_ucr != min(hold.amount_ucr, charge_ucr):
                 yield f"turn {turn.id}: charged {hold.charged_ucr} of {hold.amount_ucr}, {told}"
-            elif None not in told and cost_ucr != (hold.charged_ucr or 0) + (hold.loss_ucr or 0):
+            elif None not in told and abs(cost_ucr - paid_ucr) > ROUNDING_UCR:
                 yield f"turn {turn.id}: cost {cost_ucr}, {hold.charged_ucr} + {hold.loss_ucr}"
         case "hold_exhausted":
             pass  # we ended it: paid by our estimate, at most the hold (I-5)

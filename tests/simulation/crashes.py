@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tests.simulation.loop import VirtualLoop
 
-CRASHES_MIN, CRASHES_MAX = 3, 8
+CRASHES_MIN, CRASHES_MAX = 4, 9
 GENTLE_SHARE = 0.15
 """Of the ends: by an order, as an update of the container gives it."""
 STEPS_MAX = 30
@@ -17,7 +17,7 @@ RECOVERY_SHARE = 0.06
 """F-17: of the ends, during the recovery itself."""
 EARLY_SHARE = 0.15
 """Of the processes: they may end where something begins, when little can get lost."""
-EVENTS_WATCHED = 6
+EVENTS_WATCHED = 8
 """A process ends at the first of so many kinds of events: each alone may never happen."""
 SKIPS = (0, 0, 0, 1, 2)
 _EARLY = ("accept_job", "open_turn", "create", "record_callbacks")
@@ -94,7 +94,7 @@ class Crashes:
             events.add(rng.choice(_EARLY))
         self._is_before = rng.random() < 0.3
         self._steps = self._drawn_steps()
-        delay_s = rng.expovariate(15 / self._until_s)
+        delay_s = rng.expovariate(20 / self._until_s)
         self.is_gentle = rng.random() < GENTLE_SHARE
         if self._left <= 0 or self._loop.now_s >= self._until_s or boot in self._spared:
             return

@@ -37,6 +37,12 @@ INVARIANTS: list[Invariant] = []
 ELSEWHERE = {
     "I-34": "tests/unit/test_log.py",
 }
+PARTS_ELSEWHERE = {
+    "F-118: wall time that jumps": "tests/unit/storage/test_wallet_time.py",
+    "I-31: looks at a task, queue lengths": "tests/unit/jobs/test_bounds.py",
+    "I-32: IDENTIFY": "tests/unit/test_app.py",
+}
+"""Parts of promises and rows that it leaves out."""
 """What this simulation cannot see, and where it is tested."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bot import limits
 from tests.simulation.books import PENDING, Books, News
 from tests.simulation.invariants import Moment, invariant
 from tests.simulation.provider import PROVEN_NOT_CREATED, Provider
@@ -31,6 +30,9 @@ PAUSES_S = 0.3
 """Between the transaction that allows a read and the read itself."""
 SLACK_US = 121_000_000
 """Between the provider's clock and ours, and the second that its own is cut to."""
+DEADLINES_S = {"image": 1_800.0, "video": 10_800.0}
+CREATES_MAX = 4
+READS_APART_S = 5.0
 GRACE_S = {"image": 600.0, "video": 3_600.0}
 
 
@@ -74,7 +76,7 @@ def one_owner(books: Books, news: News) -> Iterator[str]:
             yield f"task {job.task_id}: jobs {owners}"
 
 
-@invariant("I-29", "epochs never go back", Moment.COMMIT)
+@invariant("I-29", "epochs never go back, and a former process is refused", Moment.COMMIT)
 def epochs(books: Books, news: News) -> Iterator[str]:
     for event in news.events:
         if event.epoch < books.epoch:
@@ -131,9 +133,9 @@ def own_reads(books: Books, news: News, witness: Witness, provider: Provider) ->
 
 @invariant("I-31", "at most four creates at once; one read of a task in five seconds", Moment.NOW)
 def bounded(in_flight: int, since_read_s: float | None) -> Iterator[str]:
-    if in_flight > limits.CREATES_PER_PROVIDER_MAX:
+    if in_flight > CREATES_MAX:
         yield f"{in_flight} creates in flight"
-    if since_read_s is not None and since_read_s < limits.POLL_INTERVAL_S_MIN - PAUSES_S:
+    if since_read_s is not None and since_read_s < READS_APART_S - PAUSES_S:
         yield f"read again after {since_read_s:.3f} s"
 
 
@@ -179,7 +181,10 @@ def inbox(books: Books, witness: Witness, provider: Provider) -> Iterator[str]:
 def in_time(books: Books, calm_us: int) -> Iterator[str]:
     for job in books.jobs.values():
         assert job.finished_us is not None
-        latest_us = max(calm_us, job.deadline_us)
+        deadline_us = job.created_us + round(DEADLINES_S[job.kind] * 1_000_000)
+        if job.deadline_us > deadline_us:
+            yield f"job {job.id}: its deadline is {job.deadline_us - deadline_us} µs too late"
+        latest_us = max(calm_us, deadline_us)
         latest_us += round((GRACE_S[job.kind] + LIVENESS_S) * 1_000_000)
         if job.finished_us > latest_us:
             late_s = (job.finished_us - latest_us) / 1_000_000

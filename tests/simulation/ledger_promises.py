@@ -167,6 +167,12 @@ def judged_ucr(task: Task) -> int:
     return int((amount * 1_000_000).to_integral_value(ROUND_CEILING))
 
 
+def times(cost_ucr: int, multiplier_ppm: int) -> int:
+    """What a member pays for a cost, up to the next millionth."""
+    charge = Decimal(cost_ucr) * multiplier_ppm / 1_000_000
+    return int(charge.to_integral_value(ROUND_CEILING))
+
+
 def _amount(reported: Any) -> Decimal | None:
     """A JSON number; the bot reads numbers in strings, too."""
     if reported is ... or reported is None or isinstance(reported, bool):
@@ -184,13 +190,16 @@ def _amount(reported: Any) -> Decimal | None:
 def task_price(books: Books, witness: Witness, provider: Provider) -> Iterator[str]:
     del witness
     for job in books.jobs.values():
+        if job.multiplier_ppm != books.multiplier_ppm:
+            yield f"job {job.id}: multiplier {job.multiplier_ppm} of {books.multiplier_ppm}"
         if job.outcome == "succeeded":
             task = provider.tasks[job.task_id or ""]
             if task.reference != job.reference:
                 continue  # F-43: the provider named a task of somebody else
-            cost_ucr = -(-judged_ucr(task) * job.multiplier_ppm // 1_000_000)
-            if job.charged_ucr != min(job.price_ucr, cost_ucr):
-                yield f"job {job.id}: charged {job.charged_ucr}, price {job.price_ucr}, {cost_ucr}"
+            cost_ucr = times(judged_ucr(task), books.multiplier_ppm)
+            held_ucr = times(job.cost_ucr, books.multiplier_ppm)
+            if job.charged_ucr != min(held_ucr, cost_ucr):
+                yield f"job {job.id}: charged {job.charged_ucr}, held {held_ucr}, {cost_ucr}"
         elif job.charged_ucr:
             yield f"job {job.id}: {job.outcome} and charged {job.charged_ucr}"
 
@@ -219,7 +228,7 @@ def provider_side(books: Books, witness: Witness, provider: Provider) -> Iterato
             if hold.reference in {job.reference, f"late:{job.reference}"}
             or hold.reference.startswith(f"late:{job.reference}:")
         )
-        charged_ucr = (job.charged_ucr or 0) * 1_000_000 // job.multiplier_ppm
+        charged_ucr = (job.charged_ucr or 0) * 1_000_000 // books.multiplier_ppm
         if abs(known_ucr - charged_ucr - lost_ucr) > ROUNDING_UCR:
             yield (
                 f"job {job.id} ({job.outcome} {job.failure}): provider {known_ucr},"

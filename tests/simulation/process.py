@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from storage import locks
 from storage.errors import StoreUnavailable
+from storage.inline import MEMORY
 from tests.simulation.faults import Fault
 from tests.simulation.ground import Ground
 from tests.simulation.loop import Crash, VirtualLoop
@@ -91,6 +94,7 @@ class ProcessStore:
         process: Process,
         *,
         scene: Scene,
+        epoch: int,
         begins: Callable[[str], None],
         committed: Callable[[str], None],
     ) -> None:
@@ -99,6 +103,7 @@ class ProcessStore:
         self._scene = scene
         self._rng = scene.rng
         self._trace = scene.trace
+        self._epoch = epoch
         self._begins = begins
         self._committed = committed
         self._answers: dict[Any, Any] = {}
@@ -148,7 +153,7 @@ class ProcessStore:
         if self._strikes(Fault.DATABASE_IO):
             self._ground.statements_left = self._rng.randrange(STATEMENTS_MAX)
         try:
-            done = self._ground.run(body, *args, **kwargs)
+            done = self.write_fenced(body, *args, **kwargs)
         except StoreUnavailable:
             self._trace("database", f"{body.__name__} failed")
             raise
@@ -159,6 +164,17 @@ class ProcessStore:
         self._trace("database", body.__name__)
         self._committed(body.__name__)
         return done
+
+    def write_fenced(
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `Database.transact`; also of a process that is no more. Raises StoreInUse (I-29)."""
+
+        def fenced(connection: Connection) -> T:
+            locks.assert_epoch(connection, epoch=self._epoch, database=Path(MEMORY))
+            return body(connection, *args, **kwargs)
+
+        return self._ground.run(fenced)
 
     def _look(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs

@@ -17,7 +17,7 @@ from bot.jobs.submitting import Submitter
 from storage import jobs
 from storage.types import Job
 from tests.simulation.checker import PROMISES
-from tests.simulation.invariants import ELSEWHERE, INVARIANTS
+from tests.simulation.invariants import ELSEWHERE, INVARIANTS, PARTS_ELSEWHERE
 from tests.simulation.run import Totals, kept_seeds, run_seeds, story
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_every_promise_is_asked_for() -> None:
     here = {one.id for one in INVARIANTS}
     assert here | set(ELSEWHERE) == {f"I-{number}" for number in numbers}
     assert not here & set(ELSEWHERE)
-    assert all((ROOT / path).is_file() for path in ELSEWHERE.values())
+    assert all((ROOT / path).is_file() for path in (*ELSEWHERE.values(), *PARTS_ELSEWHERE.values()))
     assert PROMISES
 
 

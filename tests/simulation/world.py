@@ -14,14 +14,13 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
 import structlog
 from aiohttp import web
 
-from bot import limits
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loader import load
 from bot.chat.service import ChatService
@@ -36,8 +35,8 @@ from bot.providers.breaker import Breakers
 from bot.web.callbacks import CallbackRoute
 from bot.web.intake import Intake
 from bot.web.signatures import CallbackSigner
-from storage import locks
-from storage.errors import StorageError
+from storage import jobs, locks
+from storage.errors import StorageError, StoreInUse
 from storage.types import UCR_PER_CREDIT, Allowance
 from tests.simulation.callbacks import NO_ANSWER, Callbacks
 from tests.simulation.chat import ProcessChat, Screen, Talks
@@ -70,6 +69,9 @@ AUDITED_EVERY = 3
 """Starts between two audits of the whole database; the checker itself looks after each commit."""
 SLACK_S = 0.5
 """What the bot's transactions take in this world."""
+HAUNTED_SHARE = 0.15
+"""Of the starts: the process before was not dead."""
+MULTIPLIERS_PPM = (1_000_000, 1_250_000, 1_500_000, 700_000)
 OVER_S = 6 * 3_600.0
 """A world that has not come to rest so long after the faults is stuck."""
 OUR_MISTAKES = frozenset(
@@ -137,7 +139,7 @@ class World:
         self.weather.spare(spared.faults)
         self._commands = self._drawn(_child(draw), spared)
         self._allowance = Allowance(amount_ucr=draw.choice((10, 30, 200)) * UCR_PER_CREDIT)
-        self._catalogue = CATALOGUE
+        self._catalogue = replace(CATALOGUE, multiplier_ppm=draw.choice(MULTIPLIERS_PPM))
         self._is_public = draw.random() < 0.8
         self._rng = _child(draw)
         self.witness = Witness()
@@ -152,6 +154,7 @@ class World:
             self._scene, self.provider, witness=self.witness, post=self._post
         )
         self.checker = Checker(ground, witness=self.witness, provider=self.provider)
+        self.checker.books.multiplier_ppm = self._catalogue.multiplier_ppm
         self._crowd = Crowd(witness=self.witness, trace=self.trace, broke=self._fail)
         self._signer = CallbackSigner(KEYS)
         self._crashes = Crashes(
@@ -171,6 +174,7 @@ class World:
         self._route: CallbackRoute | None = None
         self._desk: Desk | None = None
         self._intake: Intake | None = None
+        self._store: ProcessStore | None = None
 
     # --- The whole story ----------------------------------------------------------------------
 
@@ -273,23 +277,41 @@ class World:
             return
         self._boots += 1
         self._process = Process(self._loop, number=self._boots, rng=self._rng)
-        self._ground.run(locks.raise_epoch)
+        epoch = self._ground.run(locks.raise_epoch)
         self.trace("process", f"start {self._boots}")
         if self._boots % AUDITED_EVERY == 0:
             self._ask(self.checker.audit)
         self._crashes.plan(self._boots)
-        self._process.spawn(self._start(self._process)).add_done_callback(self._started)
+        self._haunt(self._store)
+        self._process.spawn(self._start(self._process, epoch)).add_done_callback(self._started)
 
-    async def _start(self, process: Process) -> None:
+    def _haunt(self, former: ProcessStore | None) -> None:
+        """F-119: a process that was only frozen wakes up, and writes once more."""
+
+        def write() -> None:
+            assert former is not None
+            self.trace("process", "a former one writes")
+            try:
+                former.write_fenced(jobs.drop_tokens, now_us=self._loop.now_us())
+            except StoreInUse:
+                return
+            self._fail("I-29: a former process has written")
+
+        if former is not None and self._rng.random() < HAUNTED_SHARE:
+            self._loop.outside(self._rng.random() * 20.0, write)
+
+    async def _start(self, process: Process, epoch: int) -> None:
         """Wire the parts as `bot/assembly.py` does, then begin in the order of S-10."""
         clock = ProcessClock(process, lambda: 0)
         store = ProcessStore(
             self._ground,
             process,
             scene=self._scene,
+            epoch=epoch,
             begins=self._crashes.begins,
             committed=self._committed,
         )
+        self._store = store
         files = ProcessFiles(self._disk, process)
         media = self._media(process)
         cards = Cards(
@@ -320,7 +342,7 @@ class World:
         bell.listen(engine.wake)
         intake = Intake(database=store, clock=clock, wake=bell.ring)
         route = CallbackRoute(signer=self._signer, provider=PROVIDER, record=intake.record)
-        jobs = JobService(
+        desk_jobs = JobService(
             database=store,
             catalogue=self._catalogue,
             models=media,
@@ -332,7 +354,7 @@ class World:
         )
         chat = self._chat(process, store, clock, breakers)
         self._desk = Desk(
-            jobs=jobs,
+            jobs=desk_jobs,
             chat=chat,
             credits=self._credits(store, clock),
             screen=partial(Screen, self.talks, process, self._scene),
@@ -516,7 +538,7 @@ class World:
             for row in rows
         )
         read_s = self.witness.read_at_s.get((self._process.number, one.task_id or ""), -1.0)
-        since_s = one.at_s if delay_s > limits.POLL_INTERVAL_S_MIN else one.at_s - 5.0 - SLACK_S
+        since_s = one.at_s if delay_s > 5.0 else one.at_s - 5.0 - SLACK_S
         if waits and job.outcome is None and read_s < since_s and self._process.is_up:
             self._fail(f"I-30: job {one.job_id}: a callback of {one.at_s:.1f} s waits still")
 
