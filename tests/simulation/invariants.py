@@ -39,7 +39,9 @@ ELSEWHERE = {
 }
 PARTS_ELSEWHERE = {
     "F-118: wall time that jumps": "tests/unit/storage/test_wallet_time.py",
-    "I-31: looks at a task, queue lengths": "tests/unit/jobs/test_bounds.py",
+    "I-31: looks at a task": "tests/unit/jobs/test_bounds.py",
+    "I-31: waiting callbacks": "tests/unit/web/test_intake.py",
+    "I-31: waiting orders of a member": "tests/unit/jobs/test_service.py",
     "I-32: IDENTIFY": "tests/unit/test_app.py",
 }
 """Parts of promises and rows that it leaves out."""
