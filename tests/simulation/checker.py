@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from storage import ledger
-from tests.simulation import chat_promises, discord_promises, job_promises, ledger_promises
+from tests.simulation import chat_promises, discord_promises, job_promises, ledger_promises, pauses
 from tests.simulation.books import PENDING, Books, JobRow
 from tests.simulation.chat import Talks
 from tests.simulation.discord import Discord
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import INVARIANTS, Broken, Moment
+from tests.simulation.pauses import Pauses
 from tests.simulation.provider import Provider
 from tests.simulation.witness import Departure, Witness
 
@@ -20,7 +21,7 @@ _ON_COMMIT = [one for one in INVARIANTS if one.moment is Moment.COMMIT]
 _AT_QUIET = [one for one in INVARIANTS if one.moment is Moment.QUIET]
 _OF_DISCORD = [one for one in INVARIANTS if one.moment is Moment.SHOWN]
 _OF_CHATS = [one for one in INVARIANTS if one.moment is Moment.TALKED]
-PROMISES = (ledger_promises, job_promises, discord_promises, chat_promises)
+PROMISES = (ledger_promises, job_promises, discord_promises, chat_promises, pauses)
 """Where they stand; importing them enters them in the list."""
 
 
@@ -34,8 +35,10 @@ class Checker:
         self.books = Books(ground)
         self.books.read("begin")
         self.commits = 0
+        self.pauses = Pauses()
+        """Of the process that lives; the world begins it anew."""
 
-    def committed(self, body: str) -> None:
+    def committed(self, body: str, now_s: float) -> None:
         """Look at what a transaction has left. Raises `Broken`."""
         self.commits += 1
         news = self.books.read(body)
@@ -45,11 +48,13 @@ class Checker:
             else:
                 facts = one.check(self.books, news)
             _none(one.id, facts)
+        _none("S-13", pauses.refused(self.pauses, news, now_s))
 
     def leaves(self, leaving: Departure) -> None:
         """A create is about to leave the bot. Raises `Broken`."""
         earlier = self._witness.departures[leaving.reference]
         _none("I-24", job_promises.one_create(self.books, earlier, leaving))
+        _none("S-13", pauses.left_alone(self.pauses, leaving))
 
     def bounded(self, *, in_flight: int = 0, since_read_s: float | None = None) -> None:
         """Something that is limited was just done. Raises `Broken`."""

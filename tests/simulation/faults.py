@@ -114,6 +114,10 @@ class Weather:
         for fault in faults:
             self._rates.pop(fault, None)
 
+    def suffer(self, faults: tuple[Fault, ...], *, rate: float) -> None:
+        """Make these happen in this world, in its bursts so often."""
+        self._rates |= dict.fromkeys(faults, rate)
+
     def clear(self) -> None:
         """Nothing goes wrong any more."""
         self.is_calm = True

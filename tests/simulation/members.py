@@ -23,6 +23,7 @@ MEMBERS = (101, 102, 103)
 STAFF = 900
 GUILD = 77
 CHANNELS = (9_001, 9_002)
+RUSH_S = 80.0
 TOKEN_S = 885.0
 TOKEN_SHARE = 0.6
 _WORDS: tuple[str, ...] = (
@@ -71,6 +72,16 @@ def drawn_commands(rng: random.Random, *, count: int, until_s: float) -> list[Co
             choice=rng.random(),
         )
         for number, at_s in enumerate(moments, start=1)
+    ]
+
+
+def rush(rng: random.Random, commands: list[Command]) -> list[Command]:
+    """The same commands, now all within a minute or so, and most of them orders."""
+    at_s = rng.choice(commands).at_s
+    moments = sorted(at_s + rng.random() * RUSH_S for _command in commands)
+    return [
+        replace(one, at_s=moment, word="order" if rng.random() < 0.8 else one.word)
+        for one, moment in zip(commands, moments, strict=True)
     ]
 
 

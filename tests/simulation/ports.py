@@ -25,6 +25,7 @@ from bot.providers.base import (
     MediaProvider,
     MediaRequest,
     TaskState,
+    Unknown,
 )
 from bot.providers.classify import CreateAnswer, classify, is_task_id
 from bot.providers.task_states import read_task
@@ -107,6 +108,11 @@ class ProcessProvider:
             answer, provider=PROVIDER, protocol=MediaProtocol.TASKS, model=request.model.id
         )
         leaving.told = True
+        self._checker.pauses.told(
+            leaving.fault,
+            is_unknown=isinstance(verdict, Unknown),
+            now_s=self._process.loop.now_s,
+        )
         if isinstance(verdict, Created):
             leaving.name = verdict.task_id
         self._scene.trace("bot", f"{leaving.reference} {type(verdict).__name__}")

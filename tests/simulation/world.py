@@ -48,7 +48,8 @@ from tests.simulation.files import Disk, ProcessFiles
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import Broken
 from tests.simulation.loop import Stuck, VirtualLoop, is_crash
-from tests.simulation.members import Command, Crowd, Desk, drawn_commands
+from tests.simulation.members import Command, Crowd, Desk, drawn_commands, rush
+from tests.simulation.pauses import Pauses
 from tests.simulation.ports import ProcessProvider
 from tests.simulation.process import Process, ProcessClock, ProcessStore
 from tests.simulation.provider import PROVIDER, Provider, Task
@@ -69,6 +70,9 @@ AUDITED_EVERY = 3
 """Starts between two audits of the whole database; the checker itself looks after each commit."""
 SLACK_S = 0.5
 """What the bot's transactions take in this world."""
+RUSH_SHARE = 0.15
+"""Of the worlds: many order within a minute while the provider does not answer well (S-13)."""
+_BROWN_OUT = (Fault.LOST_MADE, Fault.LOST_NOT_MADE, Fault.HTML, Fault.NO_BALANCE, Fault.BAD_KEY)
 HAUNTED_SHARE = 0.15
 """Of the starts: the process before was not dead."""
 MULTIPLIERS_PPM = (1_000_000, 1_250_000, 1_500_000, 700_000)
@@ -136,8 +140,11 @@ class World:
         draw = random.Random(seed)
         self._until_s = draw.choice((600.0, 1_800.0, 3_600.0, 7_200.0))
         self.weather = Weather(_child(draw), until_s=self._until_s)
+        is_rush = draw.random() < RUSH_SHARE
+        if is_rush:
+            self.weather.suffer((draw.choice(_BROWN_OUT),), rate=1.0)
         self.weather.spare(spared.faults)
-        self._commands = self._drawn(_child(draw), spared)
+        self._commands = self._drawn(_child(draw), spared, is_rush=is_rush)
         self._allowance = Allowance(amount_ucr=draw.choice((10, 30, 200)) * UCR_PER_CREDIT)
         self._catalogue = replace(CATALOGUE, multiplier_ppm=draw.choice(MULTIPLIERS_PPM))
         self._is_public = draw.random() < 0.8
@@ -208,8 +215,10 @@ class World:
             trace=self.trace,
         )
 
-    def _drawn(self, rng: random.Random, spared: Spared) -> list[Command]:
+    def _drawn(self, rng: random.Random, spared: Spared, *, is_rush: bool) -> list[Command]:
         commands = drawn_commands(rng, count=rng.randrange(4, 13), until_s=self._until_s * 0.8)
+        if is_rush:
+            commands = rush(rng, commands)
         last = len(commands)
         commands += [
             Command(
@@ -283,6 +292,7 @@ class World:
             self._ask(self.checker.audit)
         self._crashes.plan(self._boots)
         self._haunt(self._store)
+        self.checker.pauses = Pauses()
         self._process.spawn(self._start(self._process, epoch)).add_done_callback(self._started)
 
     def _haunt(self, former: ProcessStore | None) -> None:
@@ -411,6 +421,7 @@ class World:
     def _probe(self, process: Process, breakers: Breakers) -> None:
         """Stands for the look at the provider's account while it is paused (F-32)."""
         if process.is_alive:
+            self.checker.pauses.probed()
             for snapshot in breakers.snapshots():
                 if snapshot.until_us is None:
                     breakers.of(snapshot.provider).note_probe_good()
@@ -543,7 +554,7 @@ class World:
             self._fail(f"I-30: job {one.job_id}: a callback of {one.at_s:.1f} s waits still")
 
     def _committed(self, body: str) -> None:
-        self._ask(lambda: self.checker.committed(body))
+        self._ask(lambda: self.checker.committed(body, self._loop.now_s))
         self._crashes.committed(body)
 
     def _made(self, task: Task) -> None:
