@@ -298,8 +298,7 @@ class World:
     def _haunt(self, former: ProcessStore | None) -> None:
         """F-119: a process that was only frozen wakes up, and writes once more."""
 
-        def write() -> None:
-            assert former is not None
+        def write(former: ProcessStore) -> None:
             self.trace("process", "a former one writes")
             try:
                 former.write_fenced(jobs.drop_tokens, now_us=self._loop.now_us())
@@ -308,20 +307,12 @@ class World:
             self._fail("I-29: a former process has written")
 
         if former is not None and self._rng.random() < HAUNTED_SHARE:
-            self._loop.outside(self._rng.random() * 20.0, write)
+            self._loop.outside(self._rng.random() * 20.0, partial(write, former))
 
     async def _start(self, process: Process, epoch: int) -> None:
         """Wire the parts as `bot/assembly.py` does, then begin in the order of S-10."""
         clock = ProcessClock(process, lambda: 0)
-        store = ProcessStore(
-            self._ground,
-            process,
-            scene=self._scene,
-            epoch=epoch,
-            begins=self._crashes.begins,
-            committed=self._committed,
-        )
-        self._store = store
+        store = self._store = self._opened(process, epoch)
         files = ProcessFiles(self._disk, process)
         media = self._media(process)
         cards = Cards(
@@ -384,6 +375,16 @@ class World:
             return
         process.is_up = True
         self._probe(process, breakers)
+
+    def _opened(self, process: Process, epoch: int) -> ProcessStore:
+        return ProcessStore(
+            self._ground,
+            process,
+            scene=self._scene,
+            epoch=epoch,
+            begins=self._crashes.begins,
+            committed=self._committed,
+        )
 
     def _media(self, process: Process) -> ProcessProvider:
         """The provider as this process sees it."""
