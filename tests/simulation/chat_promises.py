@@ -49,12 +49,12 @@ def _paid(books: Books, talks: Talks, turn: TurnRow, hold: HoldRow) -> Iterator[
                 yield f"turn {turn.id}: cost {cost_ucr}, {hold.charged_ucr} + {hold.loss_ucr}"
         case "hold_exhausted":
             pass  # we ended it: paid by our estimate, at most the hold (I-5)
-        case "stream_unfinished":
+        case "stream_unfinished" | "abuse_brake":
             broken = [
                 one
                 for one in books.turns.values()
                 if one.author_id == turn.author_id
-                and one.cause == "stream_unfinished"
+                and one.cause in {"stream_unfinished", "abuse_brake"}
                 and one.id != turn.id
             ]
             if hold.charged_ucr and len(broken) < BROKEN_STREAMS_FREE:

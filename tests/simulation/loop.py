@@ -10,9 +10,15 @@ from typing import Any
 
 START_US = 1_763_640_000_000_000
 """2025-11-20 12:00 UTC: where every world begins."""
-DRAIN_STEPS_MAX = 20_000
+DRAIN_STEPS_MAX = 10_000
 TASKS_KEPT_MAX = 100
 """Ended tasks are looked through when so many have gathered."""
+
+MINUTE_S = 60.0
+STEPS_PER_MINUTE_MAX = 20_000
+"""Of virtual time: whoever needs more goes round in circles."""
+COMMITS_PER_MINUTE_MAX = 1_000
+"""Of virtual time: a step that writes again and again, and gets nowhere."""
 
 
 class Crash(BaseException):
@@ -21,6 +27,14 @@ class Crash(BaseException):
 
 class Stuck(Exception):
     """Everybody waits, and nothing is scheduled."""
+
+
+class Runaway(Exception):
+    """Steps follow steps, and hardly any time passes."""
+
+
+class Overdue(KeyboardInterrupt):
+    """The world took too much of the processor's time."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -34,6 +48,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.now_s = 0.0
         self.steps = 0
+        self._minute_ends_s = MINUTE_S
+        self._steps_before_minute = self._commits = 0
         self.step_of_crash = -1
         self.on_step: Callable[[], None] = _nothing
         self.is_over = False
@@ -71,8 +87,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 # Whoever would have looked at its error in the next step is gone with it.
                 task._log_traceback = False
 
+    def commits_too_often(self) -> bool:
+        """Count one commit; whether there were too many in this minute."""
+        self._commits += 1
+        return self._commits > COMMITS_PER_MINUTE_MAX
+
     def drain(self) -> None:
         """Let killed tasks end; they have no effects any more."""
+        self._steps_before_minute = self.steps
         asyncio._set_running_loop(self)
         try:
             for _step in range(DRAIN_STEPS_MAX):
@@ -107,6 +129,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not scheduled:
                 raise Stuck
             self.now_s = max(self.now_s, scheduled[0]._when)
+            if self.now_s >= self._minute_ends_s:
+                self._minute_ends_s = self.now_s + MINUTE_S
+                self._steps_before_minute, self._commits = self.steps, 0
             while scheduled and scheduled[0]._when <= self.now_s:
                 handle = heapq.heappop(scheduled)
                 handle._scheduled = False
@@ -116,6 +141,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if not handle._cancelled:
             handle._run()
         self.steps += 1
+        if self.steps - self._steps_before_minute > STEPS_PER_MINUTE_MAX:
+            raise Runaway
         if self.steps == self.step_of_crash:
             self.on_step()
 

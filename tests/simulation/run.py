@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import multiprocessing
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from tests.simulation.faults import Fault
 from tests.simulation.ground import Ground
+from tests.simulation.loop import Overdue
 from tests.simulation.world import Report, Spared, World
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
@@ -27,6 +29,11 @@ COLLECT_EVERY = 25
 """Worlds between two collections of garbage, which are cycles of tasks and their errors."""
 REPLAYS_MAX = 150
 """Tries to make a failing story shorter."""
+SECONDS_MAX = 30.0
+"""Of the processor's time: a hundred times what a world needs."""
+_DATABASE = (Fault.DATABASE_BUSY, Fault.DATABASE_FULL, Fault.DATABASE_IO)
+_ENDLESS = {"overdue", "runaway"}
+"""Failures that take so long that they are told as they are."""
 LINES_SHOWN = 120
 PROGRESS_S = 5.0
 
@@ -43,8 +50,13 @@ class Totals:
     busy_crashes: int = 0
     commands: int = 0
     deaths: Counter[str] = field(default_factory=Counter)
+    jobs: int = 0
+    turns: int = 0
+    lucky: int = 0
+    """Worlds in which some job succeeded."""
     hits: Counter[str] = field(default_factory=Counter)
-    failed: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    """By seed: what broke."""
 
     def add(self, report: Report) -> None:
         self.seeds += 1
@@ -55,9 +67,12 @@ class Totals:
         self.busy_crashes += report.busy_crashes
         self.deaths += report.deaths
         self.commands += report.commands
+        self.jobs += report.jobs
+        self.turns += report.turns
+        self.lucky += report.succeeded > 0
         self.hits += report.hits
         if report.failure is not None:
-            self.failed.append(report.seed)
+            self.failed[report.seed] = report.failure
 
     def join(self, other: Totals) -> None:
         self.seeds += other.seeds
@@ -68,12 +83,37 @@ class Totals:
         self.busy_crashes += other.busy_crashes
         self.deaths += other.deaths
         self.commands += other.commands
+        self.jobs += other.jobs
+        self.turns += other.turns
+        self.lucky += other.lucky
         self.hits += other.hits
-        self.failed += other.failed
+        self.failed |= other.failed
 
     @property
     def faults(self) -> int:
         return self.hits.total()
+
+    @property
+    def faults_outside(self) -> int:
+        """Those of the provider, of callbacks and of Discord."""
+        return self.faults - sum(self.hits[fault.name] for fault in _DATABASE)
+
+
+def run_seed(seed: int, ground: Ground) -> Report:
+    """Run one world; one that does not end is a failure, and its seed is told at once."""
+
+    def end(_signal: int, _frame: object) -> None:
+        _say(f"SEED={seed} COMMIT={commit()} needs more than {SECONDS_MAX:.0f} s")
+        raise Overdue
+
+    # Of the processor, because the machine may be busy; pytest's own time-out takes the other.
+    before = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS_MAX)
+    try:
+        return World(seed, ground).run()
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def run_seeds(seeds: range | list[int]) -> Iterator[Report]:
@@ -84,7 +124,7 @@ def run_seeds(seeds: range | list[int]) -> Iterator[Report]:
     gc.disable()
     try:
         for number, seed in enumerate(seeds, start=1):
-            yield World(seed, ground).run()
+            yield run_seed(seed, ground)
             if number % COLLECT_EVERY == 0:
                 gc.collect()
     finally:
@@ -149,10 +189,11 @@ def story(seed: int) -> str:
 
 
 def _story(seed: int, ground: Ground) -> str:
-    report = World(seed, ground).run()
+    report, spared = run_seed(seed, ground), Spared()
     if report.failure is None:
         return f"SEED={seed} does not fail when it runs alone"
-    report, spared = shortened(report, ground)
+    if _promise(report) not in _ENDLESS:
+        report, spared = shortened(report, ground)
     left_out = [*(fault.name for fault in spared.faults)]
     left_out += [f"command {number}" for number in sorted(spared.commands)]
     left_out += [f"the crash of start {number}" for number in sorted(spared.crashes)]
@@ -208,9 +249,12 @@ def _tell(totals: Totals, took_s: float) -> None:
     count = max(1, totals.seeds)
     _say(
         f"{totals.seeds} seeds in {took_s:.0f} s: {totals.seeds / took_s:.1f} seeds/s;"
-        f" per seed {totals.faults / count:.1f} faults, {totals.crashes / count:.2f} crashes,"
+        f" per seed {totals.faults / count:.1f} faults"
+        f" ({totals.faults_outside / count:.1f} outside the database),"
+        f" {totals.crashes / count:.2f} crashes,"
         f" {totals.commands / count:.1f} commands, {totals.commits / count:.0f} commits,"
-        f" {totals.virtual_s / count / 3600:.2f} virtual hours"
+        f" {totals.virtual_s / count / 3600:.2f} virtual hours, {totals.jobs / count:.1f} jobs,"
+        f" {totals.turns / count:.1f} turns; {totals.lucky / count:.0%} with a success"
     )
     rows: Counter[str] = Counter()
     for name, hits in totals.hits.items():
@@ -237,10 +281,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1_000)
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--reversed", action="store_true", help="the last one first")
     parser.add_argument("--digests", action="store_true", help="print each trace's hash only")
     chosen = parser.parse_args()
     if chosen.digests:
-        for report in run_seeds(range(chosen.first, chosen.first + chosen.seeds)):
+        seeds = range(chosen.first, chosen.first + chosen.seeds)
+        for report in run_seeds(seeds[::-1] if chosen.reversed else seeds):
             _say(f"{report.seed} {report.digest}")
         return 0
     totals = simulate(chosen.first, chosen.seeds, chosen.processes)
@@ -248,7 +294,11 @@ def main() -> int:
         _say(story(seed))
     if totals.failed:
         with SEEDS_FILE.open("a", encoding="utf-8") as file:
-            file.writelines(f"{seed}\n" for seed in sorted(totals.failed) if seed not in known())
+            file.writelines(
+                f"{seed} {failure}\n"
+                for seed, failure in sorted(totals.failed.items())
+                if seed not in known()
+            )
         return 1
     return 0
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def check(totals: Totals) -> None:
-    assert not totals.failed, story(totals.failed[0])
+    assert not totals.failed, story(min(totals.failed))
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
@@ -82,9 +82,13 @@ def test_a_create_sent_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_same_seed_is_the_same_story() -> None:
-    """N-3: in another process, with another order of hashes, each trace is the same."""
+    """N-3: each trace is the same in another process, with another order of hashes.
+
+    There the last seed comes first: what other worlds left behind changes nothing either.
+    """
     here = [f"{report.seed} {report.digest}" for report in run_seeds(range(REPLAYED))]
-    words = [sys.executable, "-m", "tests.simulation.run", "--digests", "--seeds", str(REPLAYED)]
+    words = [sys.executable, "-m", "tests.simulation.run", "--digests", "--reversed"]
+    words += ["--seeds", str(REPLAYED)]
     there = subprocess.run(
         words,
         cwd=ROOT,
@@ -93,4 +97,6 @@ def test_the_same_seed_is_the_same_story() -> None:
         text=True,
         check=True,
     )
-    assert there.stdout.splitlines() == here
+    assert there.stdout.splitlines() == here[::-1]
+    alone = [next(run_seeds([seed])) for seed in range(0, REPLAYED, 5)]
+    assert [f"{report.seed} {report.digest}" for report in alone] == here[::5]

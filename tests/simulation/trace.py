@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
 
 Line = tuple[float, str, str]
 
@@ -36,3 +40,19 @@ class Trace:
 
 def _names(event: str, word: str) -> bool:
     return word in event.split()
+
+
+@contextmanager
+def logged(take: Callable[[str, dict[str, Any]], None]) -> Iterator[None]:
+    """Hand over what is logged, and draw nothing."""
+
+    def processor(_logger: Any, _level: str, facts: Any) -> Any:
+        take(facts.pop("event", ""), facts)
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[processor], cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -12,13 +12,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
-import structlog
 from aiohttp import web
 
 from bot.catalogue.catalogue import Catalogue
@@ -47,7 +45,14 @@ from tests.simulation.faults import Fault, Weather
 from tests.simulation.files import Disk, ProcessFiles
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import Broken
-from tests.simulation.loop import Stuck, VirtualLoop, is_crash
+from tests.simulation.loop import (
+    COMMITS_PER_MINUTE_MAX,
+    Overdue,
+    Runaway,
+    Stuck,
+    VirtualLoop,
+    is_crash,
+)
 from tests.simulation.members import Command, Crowd, Desk, drawn_commands, rush
 from tests.simulation.pauses import Pauses
 from tests.simulation.ports import ProcessProvider
@@ -55,7 +60,7 @@ from tests.simulation.process import Process, ProcessClock, ProcessStore
 from tests.simulation.provider import PROVIDER, Provider, Task
 from tests.simulation.request import PostedRequest
 from tests.simulation.scene import Scene
-from tests.simulation.trace import Trace
+from tests.simulation.trace import Trace, logged
 from tests.simulation.witness import Acknowledged, Witness
 
 CATALOGUE: Catalogue = load(None)
@@ -115,6 +120,9 @@ class Report:
     boots: int
     hits: Counter[str]
     commands: int
+    jobs: int
+    succeeded: int
+    turns: int
     trace: Trace = field(repr=False)
 
 
@@ -193,12 +201,15 @@ class World:
         for command in self._commands:
             loop.outside(command.at_s, partial(self._command, command))
         loop.outside(self._until_s, self._clear)
-        with _logged(self._log):
+        with logged(self._log):
             try:
                 loop.run()
             except Stuck:
                 self._fail("deadlock: everybody waits, and nothing is scheduled")
+            except (Runaway, Overdue) as endless:
+                self._fail(f"{type(endless).__name__.lower()}: {endless.__doc__}")
             self._bury()
+        books = self.checker.books
         return Report(
             seed=self.seed,
             failure=self._failure,
@@ -212,6 +223,9 @@ class World:
             boots=self._boots,
             hits=Counter({fault.name: count for fault, count in self.weather.hits.items()}),
             commands=len(self._commands),
+            jobs=len(books.jobs),
+            succeeded=sum(job.outcome == "succeeded" for job in books.jobs.values()),
+            turns=len(books.turns),
             trace=self.trace,
         )
 
@@ -557,6 +571,8 @@ class World:
     def _committed(self, body: str) -> None:
         self._ask(lambda: self.checker.committed(body, self._loop.now_s))
         self._crashes.committed(body)
+        if self._loop.commits_too_often():
+            self._fail(f"runaway: {COMMITS_PER_MINUTE_MAX} commits in a minute, now {body}")
 
     def _made(self, task: Task) -> None:
         """The create has had its effect; its answer is on the way."""
@@ -579,19 +595,3 @@ class World:
 def _child(draw: random.Random) -> random.Random:
     """Each part draws for itself, so that one more draw here changes nothing there."""
     return random.Random(draw.getrandbits(64))
-
-
-@contextmanager
-def _logged(take: Callable[[str, dict[str, Any]], None]) -> Iterator[None]:
-    """Hand over what is logged, and draw nothing."""
-
-    def processor(_logger: Any, _level: str, facts: Any) -> Any:
-        take(facts.pop("event", ""), facts)
-        raise structlog.DropEvent
-
-    before = structlog.get_config()
-    structlog.configure(processors=[processor], cache_logger_on_first_use=False)
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
