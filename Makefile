@@ -48,7 +48,7 @@ run: $(SANDBOX) ## start the bot; without DISCORD_TOKEN, the sandbox at http://1
 	@exec $(BIN)/python -m sandbox auto
 
 test: $(DEVELOPMENT) ## all tests
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --maxschedchunk 2
 
 kill-loop: $(DEVELOPMENT) ## kill -9 the bot N times at random moments, with SEED= again in the same order
 	$(BIN)/python -m tests.kill_loop $(N) $(if $(SEED),--seed $(SEED))
