@@ -19,7 +19,6 @@ ANSWERING = (
                 new="        if finished is None:\n            return Ending.COMPLETE\n",
             ),
         ),
-        seeds=60,
         killers=(_CHAT,),
     ),
     Mutant(

@@ -19,6 +19,7 @@ KEEPING = (
                 new="    if found.epoch < epoch:\n",
             ),
         ),
+        seeds=30,
         killers=(_DATABASE, "tests/unit/storage/test_locks.py"),
     ),
     Mutant(

@@ -21,7 +21,6 @@ MOVING = (
                 new="    assert old is not None\n",
             ),
         ),
-        seeds=30,
         killers=("tests/unit/storage/test_jobs.py tests/unit/storage/test_jobs_outcomes.py",),
     ),
     Mutant(
@@ -48,7 +47,6 @@ MOVING = (
                 new="        leave=PENDING,\n",
             ),
         ),
-        seeds=60,
         killers=("tests/unit/storage/test_jobs_outcomes.py tests/unit/storage/test_jobs.py",),
     ),
     Mutant(

@@ -31,7 +31,6 @@ POSTING = (
                 new='                nonce=f"{nonce_of(reference, purpose)[:12]}{job_id}",\n',
             ),
         ),
-        seeds=30,
         killers=("tests/unit/storage/test_outbox.py", _POSTING),
     ),
     Mutant(
@@ -45,6 +44,7 @@ POSTING = (
                 new="        return 1_000 * NONCE_WINDOW_S - age_s if age_s >= 0 else 0.0\n",
             ),
         ),
+        seeds=30,
         killers=(_POSTING,),
     ),
     Mutant(
@@ -62,6 +62,7 @@ POSTING = (
                 "            return await self._edit(",
             ),
         ),
+        seeds=30,
         killers=(_POSTING,),
     ),
     Mutant(

@@ -21,7 +21,6 @@ SPENDING = (
                 new="    charged_ucr = cost_ucr\n",
             ),
         ),
-        seeds=20,
         killers=(_HOLDS,),
     ),
     Mutant(
@@ -49,7 +48,6 @@ SPENDING = (
                 new="    return amount_ucr if left else amount_ucr\n",
             ),
         ),
-        seeds=60,
         killers=(_HOLDS,),
     ),
     Mutant(
@@ -121,7 +119,6 @@ SPENDING = (
                 new="        return self.ends_us is not None and self.ends_us <= now_us // 2\n",
             ),
         ),
-        seeds=60,
         killers=(_LEDGER,),
     ),
     Mutant(
@@ -150,7 +147,6 @@ SPENDING = (
                 new="    left = (wallet.available_ucr for _window in windows)\n",
             ),
         ),
-        seeds=60,
         killers=(_BUDGETS,),
     ),
     Mutant(
