@@ -150,10 +150,10 @@ class DiscordMessages:
         """
         is_result = showing is None or showing.card.job.outcome is not None
         try:
-            with delivering(is_result=is_result):
+            with delivering(is_result=is_result) as tries:
                 yield
         except DISCORD_ERRORS as error:
-            raise as_trouble(error) from error
+            raise as_trouble(error, may_be_done=tries.may_be_done) from error
         except Exception as error:
             if self._client.is_closed():  # discord.py raises anything then
                 raise MessageTrouble(Trouble.PASSES) from error

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import StrEnum
 
 import aiohttp
@@ -29,6 +30,7 @@ from bot.limits import (
 _INVALID = frozenset({401, 403, 429})
 
 _delivering: ContextVar[bool] = ContextVar("delivering", default=False)
+_tries: ContextVar[Tries | None] = ContextVar("tries", default=None)
 
 _log = structlog.get_logger(__name__)
 
@@ -48,13 +50,29 @@ class RestPaused(aiohttp.ClientConnectionError):
         self.retry_after_s = retry_after_s
 
 
+@dataclass(slots=True)
+class Tries:
+    """What discord.py sent during one call: it tries limits, 5xx and resets again by itself."""
+
+    sent: int = 0
+    denied: int = 0
+    """Those that Discord answered with a 4xx: they had no effect."""
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether one had its effect, or may have had it without our hearing of it (F-86)."""
+        return self.sent > self.denied
+
+
 @contextmanager
-def delivering(*, is_result: bool) -> Iterator[None]:
-    """Whatever is sent in here brings a result to its member."""
-    token = _delivering.set(is_result)
+def delivering(*, is_result: bool) -> Iterator[Tries]:
+    """Whatever is sent in here brings a result to its member; yields the count of it."""
+    tries = Tries()
+    token, counted = _delivering.set(is_result), _tries.set(tries)
     try:
-        yield
+        yield tries
     finally:
+        _tries.reset(counted)
         _delivering.reset(token)
 
 
@@ -118,11 +136,15 @@ def trace(breaker: RestBreaker, *, on_refused: Callable[[], None]) -> aiohttp.Tr
     ) -> None:
         if endpoints.is_api(sent.url):
             breaker.check(is_result=_delivering.get())
+            if (tries := _tries.get()) is not None:
+                tries.sent += 1
 
     async def ends(_session: object, _context: object, got: aiohttp.TraceRequestEndParams) -> None:
         if not endpoints.is_api(got.url):
             return
         answer = got.response
+        if (tries := _tries.get()) is not None and 400 <= answer.status < 500:
+            tries.denied += 1
         breaker.note(
             answer.status,
             is_shared=answer.headers.get("X-RateLimit-Scope") == "shared",

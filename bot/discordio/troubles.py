@@ -54,10 +54,12 @@ def diagnosed(error: Exception) -> Diagnosis:
             return Diagnosis(trouble=Trouble.REFUSED)
 
 
-def as_trouble(error: Exception) -> MessageTrouble:
-    """One of `faults.DISCORD_ERRORS` as the jobs know it."""
+def as_trouble(error: Exception, *, may_be_done: bool) -> MessageTrouble:
+    """One of `faults.DISCORD_ERRORS` as the jobs know it; see `rest_breaker.Tries`."""
     diagnosis = diagnosed(error)
-    return MessageTrouble(diagnosis.trouble, retry_after_s=diagnosis.retry_after_s)
+    return MessageTrouble(
+        diagnosis.trouble, retry_after_s=diagnosis.retry_after_s, may_be_done=may_be_done
+    )
 
 
 def _answer(error: discord.HTTPException) -> Diagnosis:

@@ -159,6 +159,7 @@ class MessageTrouble(Exception):
     """A request about a message came to nothing; `retry_after_s` counts where it passes.
 
     What passes, or was too large, may have been done all the same: by a try before the last one.
+    `may_be_done` says that there was such a try before a refusal, too.
     """
 
     def __init__(
@@ -166,10 +167,12 @@ class MessageTrouble(Exception):
         trouble: Trouble,
         *,
         retry_after_s: float = DELIVERY_RETRY_S,
+        may_be_done: bool = False,
     ) -> None:
         super().__init__(trouble.name)
         self.trouble = trouble
         self.retry_after_s = retry_after_s
+        self.may_be_done = may_be_done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

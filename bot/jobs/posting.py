@@ -106,7 +106,8 @@ class Poster:
                 # Whatever the last answer says: discord.py tries a 5xx again by itself, and the
                 # try before this answer may have made it (F-86).
                 raise
-            return await self._refused(showing, posting, trouble, is_first=is_first)
+            is_proof = is_first and not trouble.may_be_done
+            return await self._refused(showing, posting, trouble, is_proof=is_proof)
         await self._sent(posting, shown.message_id)
         if is_first or posting.digest == self._messages.digest(showing):
             return shown
@@ -114,13 +115,13 @@ class Poster:
         return await self._edit(showing, posting, shown.message_id)
 
     async def _refused(
-        self, showing: Showing, posting: Posting, trouble: MessageTrouble, *, is_first: bool
+        self, showing: Showing, posting: Posting, trouble: MessageTrouble, *, is_proof: bool
     ) -> Shown:
-        """Discord never will; an earlier try of the window may have made it.
+        """Discord never will; without a proof an earlier try may have made it (F-86).
 
         Raises the trouble unless that is so.
         """
-        found = None if is_first else await self._found(showing.card.job, posting)
+        found = None if is_proof else await self._found(showing.card.job, posting)
         if found is not None:
             await self._sent(posting, found)
             return Shown(message_id=found)

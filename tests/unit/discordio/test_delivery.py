@@ -205,6 +205,38 @@ async def test_a_limit_after_an_unheard_success_makes_no_second_message(studio: 
     assert len(await paths(studio, "POST", CHANNEL)) == 2
 
 
+async def test_a_refusal_after_an_unheard_success_is_looked_behind(studio: Studio) -> None:
+    """F-89 with F-86; I-23: discord.py tries a 502 once more, and that one is refused."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    job = studio.foreman.succeed(job)
+    await studio.town.fault(method="POST", path_regex=CREATE, status=502, after_effect=True)
+    await refused(studio, "POST", CREATE, 403, 50013)
+
+    delivered = await studio.foreman.deliver(studio.delivery, job)
+
+    (shown,) = await studio.town.from_bot()
+    assert (delivered.sink, delivered.message_id) == (Sink.MESSAGE, int(shown["id"]))
+    assert await paths(studio, "POST", "/users/@me/channels") == []
+    assert len(await paths(studio, "POST", CHANNEL)) == 2
+
+
+async def test_a_refusal_at_the_first_try_is_believed(studio: Studio) -> None:
+    """F-89, I-32: also after a limit, which is no effect; nobody asks the history for it."""
+    job = await studio.order()
+    await remove(studio, studio.foreman.fresh(job).card_message_id)
+    job = studio.foreman.succeed(job)
+    limit = {"message": "x", "retry_after": 0.01, "global": False}
+    await studio.town.fault(method="POST", path_regex=CREATE, status=429, body=limit)
+    await refused(studio, "POST", CREATE, 403, 50013)
+    asked = len(await paths(studio, "GET", CHANNEL))
+
+    delivered = await studio.foreman.deliver(studio.delivery, job)
+
+    assert delivered.sink is Sink.DM
+    assert len(await paths(studio, "GET", CHANNEL)) == asked
+
+
 async def test_a_prompt_that_names_another_job_is_not_mistaken_for_it(studio: Studio) -> None:
     """Or a member could have somebody else's result put into their own card."""
     victim = await studio.order()

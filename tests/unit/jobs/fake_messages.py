@@ -75,8 +75,9 @@ def lost(*, made: bool = True) -> Fault:
     return Fault(trouble=MessageTrouble(Trouble.PASSES), is_after=made)
 
 
-def refusal(trouble: Trouble, *, made: bool = False) -> Fault:
-    return Fault(trouble=MessageTrouble(trouble), is_after=made)
+def refusal(trouble: Trouble, *, made: bool = False, repeated: bool = False) -> Fault:
+    """A 4xx; `repeated` where a try of discord.py's own before it was answered 502."""
+    return Fault(trouble=MessageTrouble(trouble, may_be_done=made or repeated), is_after=made)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -311,6 +311,18 @@ async def test_a_right_that_was_lost_after_a_lost_answer_is_looked_behind() -> N
     scene.check_shown(job)
 
 
+@pytest.mark.parametrize(("made", "sink"), [(True, Sink.MESSAGE), (False, Sink.DM)])
+@virtually
+async def test_a_refusal_of_a_repeated_try_is_looked_behind(*, made: bool, sink: Sink) -> None:
+    """I-23, F-89 with F-86: discord.py itself had tried it before, and was answered 502."""
+    scene = Scene()
+    job = await deleted_card(scene)
+    scene.discord.faults["create"] = [refusal(Trouble.CLOSED, made=made, repeated=True)]
+    assert (await scene.bring(job)).sink is sink
+    assert scene.discord.count("find") == 1
+    scene.check_shown(job)
+
+
 @pytest.mark.parametrize(
     "channel", [Channel(is_writable=False, has_history=one) for one in (True, False)]
 )
