@@ -90,7 +90,10 @@ CLOSED_CHANNEL_S = 600.0
 CLOSED_CHANNELS_MAX = 1_000
 """Remembered at once; the oldest go."""
 POSTED_SEARCH_MESSAGES_MAX = 500
-"""Five pages of history from the first try on: where a message of ours must be, if it was made."""
+"""Five pages of history from the first try on, where a message of ours must be if it was made.
+
+Then as many from now back: there it is if our clock was wrong, and restarts are over in minutes.
+"""
 CLOCKS_APART_S_MAX = 60.0
 """Our clock and Discord's may differ by this much."""
 SHOWN_CARDS_MAX = 2_000

@@ -1,29 +1,67 @@
-"""Looks for a message that a former process posted: every card names its job."""
+"""Looks for a message that a former process posted: every card names its job.
+
+Our clock says where it is likely to be. That clock may have been wrong, so it never says where a
+message cannot be: ids tell Discord's own time (F-118).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import discord
+from discord.utils import time_snowflake
 
 from bot.limits import CLOCKS_APART_S_MAX, POSTED_SEARCH_MESSAGES_MAX
 from storage.types import Job
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def find_posted(
     channel: discord.PartialMessageable, job: Job, client: discord.Client, *, after_us: int
 ) -> int | None:
-    """The newest message of ours since then that shows `job`; raises what the history does."""
-    after = datetime.fromtimestamp(after_us / 1_000_000, tz=UTC)
-    after -= timedelta(seconds=CLOCKS_APART_S_MAX)
-    found = None
+    """The newest message of ours since then that shows `job`; raises what the history does.
+
+    When there is none: the newest one after the job's card, from now back. Neither search reads
+    more than `POSTED_SEARCH_MESSAGES_MAX`.
+    """
+    command = _command_id(job)
+    then = _EPOCH + timedelta(microseconds=after_us, seconds=-CLOCKS_APART_S_MAX)
+    after = discord.Object(max(time_snowflake(then, high=True), command))
+    read, found = 0, None
     async for message in channel.history(after=after, limit=POSTED_SEARCH_MESSAGES_MAX):
-        if message.author == client.user and _shows(message.components, job):
+        read += 1
+        if _is_it(message, job, client):
             found = message.id
-    return found
+    end = discord.Object(max(job.card_message_id or 0, command))
+    if found is not None or (read < POSTED_SEARCH_MESSAGES_MAX and after.id <= end.id):
+        return found
+    return await _newest(
+        channel.history(after=end, oldest_first=False, limit=POSTED_SEARCH_MESSAGES_MAX),
+        job,
+        client,
+    )
+
+
+async def _newest(
+    newest_first: AsyncIterator[discord.Message], job: Job, client: discord.Client
+) -> int | None:
+    async for message in newest_first:
+        if _is_it(message, job, client):
+            return message.id
+    return None
+
+
+def _command_id(job: Job) -> int:
+    """The interaction that ordered it: no message about the job is older."""
+    return int(job.reference.removeprefix("i:"))
+
+
+def _is_it(message: discord.Message, job: Job, client: discord.Client) -> bool:
+    return message.author == client.user and _shows(message.components, job)
 
 
 async def is_readable(channel: discord.PartialMessageable) -> bool:

@@ -241,6 +241,7 @@ class Messages(Protocol):
     async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
         """The newest message of ours since then that shows the job; None when there is none.
 
+        Our clock may have been set since (F-118): then any newer than the job's card.
         `CLOSED` where the history may not be read.
         """
         ...

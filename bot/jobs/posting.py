@@ -15,7 +15,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.ports import Messages, MessageTrouble, Showing, Shown, Trouble
-from bot.limits import DELIVERY_AGE_S_MAX, NONCE_WINDOW_S
+from bot.limits import NONCE_WINDOW_S
 from storage import outbox
 from storage.database import Store
 from storage.outbox import Posting, PostState, Purpose
@@ -207,12 +207,8 @@ class Poster:
 
     async def _found_or_closed(self, job: Job, posting: Posting) -> int | None:
         """Raises `MessageTrouble` where the history is not told."""
-        assert posting.first_sent_us is not None
-        after_us, now_us = posting.first_sent_us, self._clock.now_us()
-        if now_us < after_us:
-            # Which of the two is wrong? If it was the former, the message is older than it says,
-            # though not older than anything is tried (F-118).
-            after_us = now_us - int(DELIVERY_AGE_S_MAX * _US_PER_S)
+        after_us = posting.first_sent_us
+        assert after_us is not None
         found = await self._messages.find(job, channel_id=posting.channel_id, after_us=after_us)
         return None if found == job.card_message_id else found
 

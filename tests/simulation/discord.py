@@ -208,7 +208,7 @@ class ProcessMessages:
                 for message in discord.messages.values()
                 if message.channel_id == channel_id
                 and message.job_id == job.id
-                and message.made_s >= after_s
+                and (message.made_s >= after_s or message.id > (job.card_message_id or 0))
                 and not message.is_deleted
             ]
             return max(found, default=None)

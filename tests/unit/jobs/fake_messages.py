@@ -163,7 +163,7 @@ class FakeMessages:
                 for message in self.messages.values()
                 if message.channel_id == channel_id
                 and message.job.id == job.id
-                and message.created_us >= after_us
+                and (message.created_us >= after_us or message.id > (job.card_message_id or 0))
                 and not message.is_deleted
             ]
         return max(found, default=None)
