@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tests.simulation.loop import VirtualLoop
 
-CRASHES_MIN, CRASHES_MAX = 4, 9
+CRASHES_MIN, CRASHES_MAX = 3, 7
 GENTLE_SHARE = 0.15
 """Of the ends: by an order, as an update of the container gives it."""
 STEPS_MAX = 30

@@ -9,8 +9,16 @@ from enum import Enum
 SHARE_ENABLED = 0.3
 """Of all kinds; the others never happen in that world."""
 RATES = (0.05, 0.15, 0.3, 0.6, 1.0)
+RATES_OF_ANSWER = (0.02, 0.04, 0.07, 0.12, 0.4)
+"""Of each way in which the answer to a create is lost or bad: there are so many of them that
+hardly anything would be made."""
+RATES_OF_DATABASE = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 1.0)
+"""Each command has many transactions; at the last of these nothing is written for minutes."""
 QUIET_FACTOR = 0.15
 """Of a kind's rate outside the bursts."""
+FAULTS_OWED = 6
+"""Kinds that each world is to meet, in turn by its seed: a hundred seeds in a row meet all.
+One more is a bad answer to a create: with several of those hardly anything would be made."""
 
 
 class Fault(Enum):
@@ -88,15 +96,28 @@ class Fault(Enum):
         return row
 
 
-class Weather:
-    """Decides what goes wrong now; once it `clears` nothing does."""
+ANSWERS = frozenset(list(Fault)[: list(Fault).index(Fault.SLOW_ANSWER)])
+"""What an answer to a create can be instead of a good one."""
+DATABASE = frozenset({Fault.DATABASE_BUSY, Fault.DATABASE_FULL, Fault.DATABASE_IO})
 
-    def __init__(self, rng: random.Random, *, until_s: float) -> None:
+
+class Weather:
+    """Decides what goes wrong now; once it `clears` nothing does.
+
+    What it owes by the number of its world happens at the first occasion, whatever its rate.
+    """
+
+    def __init__(self, rng: random.Random, *, until_s: float, number: int = 0) -> None:
         self._rng = rng
         self.until_s = until_s
         self.hits: Counter[Fault] = Counter()
         self.is_calm = False
-        self._rates = {fault: rng.choice(RATES) for fault in Fault if rng.random() < SHARE_ENABLED}
+        self._rates = {
+            fault: rng.choice(_rates_of(fault)) for fault in Fault if rng.random() < SHARE_ENABLED
+        }
+        self._owed = {fault: rng.random() for fault in _owed_by(number)}
+        """With the order in which they take an occasion that several could take."""
+        self._failing: set[tuple[Fault, str]] = set()
         self._bursts: list[tuple[float, float]] = []
         at_s = 0.0
         while at_s < until_s:
@@ -107,16 +128,18 @@ class Weather:
     @property
     def enabled(self) -> tuple[Fault, ...]:
         """What can happen in this world."""
-        return tuple(self._rates)
+        return (*self._rates, *(fault for fault in self._owed if fault not in self._rates))
 
     def spare(self, faults: frozenset[Fault]) -> None:
         """Leave these out, to find the shortest story of a failure."""
         for fault in faults:
             self._rates.pop(fault, None)
+            self._owed.pop(fault, None)
 
-    def suffer(self, faults: tuple[Fault, ...], *, rate: float) -> None:
-        """Make these happen in this world, in its bursts so often."""
-        self._rates |= dict.fromkeys(faults, rate)
+    def suffer(self, fault: Fault, *, since_s: float, lasts_s: float) -> None:
+        """Let this happen always for so long."""
+        self._rates[fault] = 1.0
+        self._bursts.append((since_s, since_s + lasts_s))
 
     def clear(self) -> None:
         """Nothing goes wrong any more."""
@@ -124,19 +147,61 @@ class Weather:
 
     def strikes(self, fault: Fault, *, now_s: float) -> bool:
         """Whether it happens now; counted if so."""
-        rate = 0.0 if self.is_calm else self._rates.get(fault, 0.0)
-        if rate == 0.0:
-            return False
-        if not any(begin_s <= now_s < end_s for begin_s, end_s in self._bursts):
-            rate *= QUIET_FACTOR
-        if self._rng.random() >= rate:
+        if not self.draws(fault, now_s=now_s):
             return False
         self.hits[fault] += 1
         return True
 
+    def failed(self, fault: Fault, of: str) -> None:
+        """It made `of` fail, which is tried again until it `went_well`: that counts once."""
+        self._owed.pop(fault, None)
+        if (fault, of) not in self._failing:
+            self._failing.add((fault, of))
+            self.hits[fault] += 1
+
+    def went_well(self, of: str) -> None:
+        """It was done: its next failure is another one."""
+        if self._failing:
+            self._failing = {failing for failing in self._failing if failing[1] != of}
+
     def first(self, faults: tuple[Fault, ...], *, now_s: float) -> Fault | None:
         """The first of these that happens now."""
-        for fault in faults:
+        for fault in (
+            sorted(faults, key=lambda one: self._owed.get(one, 1.0)) if self._owed else faults
+        ):
             if self.strikes(fault, now_s=now_s):
                 return fault
         return None
+
+    def draws(self, fault: Fault, *, now_s: float) -> bool:
+        """Whether it happens now; counted only once it `failed` something."""
+        if self.is_calm:
+            return False
+        if fault in self._owed:
+            if fault not in DATABASE:  # it may strike after the last statement
+                del self._owed[fault]
+            return True
+        rate = self._rates.get(fault, 0.0)
+        if rate == 0.0:
+            return False
+        if not any(begin_s <= now_s < end_s for begin_s, end_s in self._bursts):
+            rate *= QUIET_FACTOR
+        return self._rng.random() < rate
+
+
+def _rates_of(fault: Fault) -> tuple[float, ...]:
+    if fault in DATABASE:
+        return RATES_OF_DATABASE
+    return RATES_OF_ANSWER if fault in ANSWERS else RATES
+
+
+def _owed_by(number: int) -> list[Fault]:
+    """Far apart in the list, so that they do not all want the same occasion."""
+    answers = [fault for fault in Fault if fault in ANSWERS]
+    others = [fault for fault in Fault if fault not in ANSWERS]
+    stride = len(others) // FAULTS_OWED
+    owed = [others[(number + place * stride) % len(others)] for place in range(FAULTS_OWED)]
+    owed.append(answers[number % len(answers)])
+    if Fault.DM_CLOSED in owed and Fault.CHANNEL_CLOSED not in owed:
+        owed.append(Fault.CHANNEL_CLOSED)  # nobody is written to directly while it is open
+    return owed

@@ -10,7 +10,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import StaticPool
 
 from storage import sqlite
 from storage.errors import StoreUnavailable
@@ -27,14 +28,22 @@ class Ground:
     """One connection for all worlds, one after the other."""
 
     def __init__(self) -> None:
-        self._inner = InlineDatabase()
-        self._connection = self._inner.engine.connect()
+        migrated = InlineDatabase()
+        # A connection that is listened to is slower at every statement: here `begin` is told,
+        # and errors strike on another one.
+        self._engine = create_engine(
+            f"sqlite+pysqlite:///{MEMORY}",
+            poolclass=StaticPool,
+            connect_args={"cached_statements": sqlite.CACHED_STATEMENTS},
+        )
+        self._connection = self._engine.connect()
         raw = self._connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
         self.raw = raw
-        self.statements_left = -1
-        """F-112: after so many statements comes an I/O error; below nothing never."""
-        event.listen(self._inner.engine, "before_cursor_execute", self._count)
+        raw.isolation_level = None
+        raw.deserialize(migrated.image())
+        migrated.engine.dispose()
+        sqlite.set_pragmas(raw)
         _watch(raw)
         self._template = sqlite3.connect(MEMORY)
         raw.backup(self._template)
@@ -42,7 +51,7 @@ class Ground:
     def close(self) -> None:
         """Let go of the memory."""
         self._connection.close()
-        self._inner.engine.dispose()
+        self._engine.dispose()
         self._template.close()
 
     def reset(self) -> None:
@@ -54,28 +63,40 @@ class Ground:
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `InlineDatabase.run`, on the connection that stays."""
-        with sqlite.translating(MEMORY), self._connection.begin():
-            done = body(self._connection, *args, **kwargs)
-            if self.statements_left == 0:
-                raise StoreUnavailable(cause="disk I/O error at the commit")
+        return self._run_on(self._connection, lambda connection: body(connection, *args, **kwargs))
+
+    def _run_on(self, connection: Connection, body: Callable[[Connection], T]) -> T:
+        with sqlite.translating(MEMORY), connection.begin():
+            self.raw.execute("BEGIN IMMEDIATE")
+            return body(connection)
+
+    def run_until_error(self, body: Callable[[Connection], T], *, statements: int, cause: str) -> T:
+        """F-111, F-112: an error comes after so many statements, the commit is the last of them."""
+        left = statements
+
+        def count(*_event: Any) -> None:
+            nonlocal left
+            if left == 0:
+                raise StoreUnavailable(cause=cause)
+            left -= 1
+
+        def counted(connection: Connection) -> T:
+            done = body(connection)
+            if left == 0:
+                raise StoreUnavailable(cause=f"{cause}, at the commit")
             return done
+
+        with self._engine.connect() as watched:
+            event.listen(watched, "before_cursor_execute", count)
+            return self._run_on(watched, counted)
 
     def view(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `InlineDatabase.view`: a write is refused."""
-        self._connection.execution_options(**{sqlite.READ_ONLY: True})
-        try:
-            with sqlite.translating(MEMORY), self._connection.begin():
-                return sqlite.viewed(self._connection, body, *args, **kwargs)
-        finally:
-            self._connection.execution_options(**{sqlite.READ_ONLY: False})
-
-    def _count(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if self.statements_left >= 0 and not statement.startswith("BEGIN"):
-            if self.statements_left == 0:
-                raise StoreUnavailable(cause="disk I/O error")
-            self.statements_left -= 1
+        with sqlite.translating(MEMORY), self._connection.begin():
+            self.raw.execute("BEGIN")
+            return sqlite.viewed(self._connection, body, *args, **kwargs)
 
     def rows(self, statement: str, *values: Any) -> list[Any]:
         """Read beside everything else."""

@@ -27,9 +27,9 @@ RUSH_S = 80.0
 TOKEN_S = 885.0
 TOKEN_SHARE = 0.6
 _WORDS: tuple[str, ...] = (
-    ("order",) * 9 + ("film",) * 2 + ("twice", "cancel", "cancel", "list", "again")
+    ("order",) * 12 + ("film",) * 2 + ("twice", "cancel", "cancel", "list", "again")
 )
-_WORDS += ("ask",) * 7 + ("stop",) * 2
+_WORDS += ("ask",) * 15 + ("stop",) * 2
 _CHAT_MODELS = ("gpt-5-4", "gemini-2.5-pro", "gemini-3.1-pro")
 _WORDS += ("grant", "take", "set", "gift", "balance", "budget")
 

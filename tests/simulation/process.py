@@ -24,7 +24,8 @@ T = TypeVar("T")
 BUSY_S = 5.0
 """F-110: how long a write waits for an outside lock."""
 STATEMENTS_MAX = 12
-"""F-112: an error strikes at one of so many statements, at the commit, or not at all."""
+"""F-111, F-112: an error strikes at one of so many statements, at the commit, or not at all."""
+_PATH = Path(MEMORY)
 
 
 class Process:
@@ -119,7 +120,7 @@ class ProcessStore:
             if self._process.is_alive and self._rng.random() < 0.5:
                 self._write(body, *args, **kwargs)
             raise
-        await self._busy()
+        await self._busy(body.__name__)
         done = self._write(body, *args, **kwargs)
         await self._process.pause()
         return done
@@ -128,7 +129,7 @@ class ProcessStore:
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         await self._process.pause()
-        await self._busy()
+        await self._busy(body.__name__)
         found = self._look(body, *args, **kwargs)
         await self._process.pause()
         return found
@@ -136,45 +137,52 @@ class ProcessStore:
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    async def _busy(self) -> None:
-        if self._strikes(Fault.DATABASE_BUSY):
+    async def _busy(self, name: str) -> None:
+        if self._scene.draws(Fault.DATABASE_BUSY):
+            self._scene.weather.failed(Fault.DATABASE_BUSY, name)
             await self._process.wait(BUSY_S)
             raise StoreUnavailable(cause="database is locked")
 
     def _write(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        raw = self._ground.raw
-        self._answers.clear()
-        is_full = self._strikes(Fault.DATABASE_FULL)
-        if is_full:
-            (pages,) = raw.execute("PRAGMA page_count").fetchone()
-            raw.execute(f"PRAGMA max_page_count = {pages}")
-        if self._strikes(Fault.DATABASE_IO):
-            self._ground.statements_left = self._rng.randrange(STATEMENTS_MAX)
+        name, changes = body.__name__, self._ground.raw.total_changes
+        work = self._fenced(body, *args, **kwargs)
+        fault = next(filter(self._scene.draws, (Fault.DATABASE_FULL, Fault.DATABASE_IO)), None)
         try:
-            done = self.write_fenced(body, *args, **kwargs)
+            if fault is None:
+                done = self._ground.run(work)
+            else:
+                done = self._ground.run_until_error(
+                    work, statements=self._rng.randrange(STATEMENTS_MAX), cause=fault.value[1]
+                )
         except StoreUnavailable:
-            self._trace("database", f"{body.__name__} failed")
+            assert fault is not None
+            self._scene.weather.failed(fault, name)
+            self._trace("database", f"{name} failed")
             raise
         finally:
-            self._ground.statements_left = -1
-            if is_full:
-                raw.execute("PRAGMA max_page_count = 1073741823")
-        self._trace("database", body.__name__)
-        self._committed(body.__name__)
+            if self._ground.raw.total_changes != changes:
+                self._answers.clear()
+        self._scene.weather.went_well(name)
+        self._trace("database", name)
+        self._committed(name)
         return done
 
     def write_fenced(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `Database.transact`; also of a process that is no more. Raises StoreInUse (I-29)."""
+        return self._ground.run(self._fenced(body, *args, **kwargs))
 
+    def _fenced(
+        self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Callable[[Connection], T]:
         def fenced(connection: Connection) -> T:
-            locks.assert_epoch(connection, epoch=self._epoch, database=Path(MEMORY))
+            locks.assert_epoch(connection, epoch=self._epoch, database=_PATH)
             return body(connection, *args, **kwargs)
 
-        return self._ground.run(fenced)
+        return fenced
 
     def _look(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -188,6 +196,3 @@ class ProcessStore:
         except TypeError:  # an argument that cannot be a key
             return self._ground.view(body, *args, **kwargs)
         return known
-
-    def _strikes(self, fault: Fault) -> bool:
-        return self._scene.strikes(fault)

@@ -18,20 +18,19 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.simulation.faults import Fault
+from tests.simulation.faults import DATABASE, Fault
 from tests.simulation.ground import Ground
 from tests.simulation.loop import Overdue
 from tests.simulation.world import Report, Spared, World
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 CHUNK = 20
-COLLECT_EVERY = 25
+COLLECT_EVERY = 100
 """Worlds between two collections of garbage, which are cycles of tasks and their errors."""
 REPLAYS_MAX = 150
 """Tries to make a failing story shorter."""
 SECONDS_MAX = 30.0
 """Of the processor's time: a hundred times what a world needs."""
-_DATABASE = (Fault.DATABASE_BUSY, Fault.DATABASE_FULL, Fault.DATABASE_IO)
 _ENDLESS = {"overdue", "runaway"}
 """Failures that take so long that they are told as they are."""
 LINES_SHOWN = 120
@@ -96,7 +95,7 @@ class Totals:
     @property
     def faults_outside(self) -> int:
         """Those of the provider, of callbacks and of Discord."""
-        return self.faults - sum(self.hits[fault.name] for fault in _DATABASE)
+        return self.faults - sum(self.hits[fault.name] for fault in DATABASE)
 
 
 def run_seed(seed: int, ground: Ground) -> Report:

@@ -27,6 +27,10 @@ class Scene:
         """Whether this goes wrong now."""
         return self.weather.strikes(fault, now_s=self.loop.now_s)
 
+    def draws(self, fault: Fault) -> bool:
+        """Whether this happens now; whoever asks says later what it made fail."""
+        return self.weather.draws(fault, now_s=self.loop.now_s)
+
     def first(self, faults: tuple[Fault, ...]) -> Fault | None:
         """The first of these that goes wrong now."""
         return self.weather.first(faults, now_s=self.loop.now_s)

@@ -17,6 +17,7 @@ from bot.jobs.submitting import Submitter
 from storage import jobs
 from storage.types import Job
 from tests.simulation.checker import PROMISES
+from tests.simulation.faults import Fault
 from tests.simulation.invariants import ELSEWHERE, INVARIANTS, PARTS_ELSEWHERE
 from tests.simulation.run import Totals, kept_seeds, run_seeds, story
 
@@ -26,6 +27,8 @@ SEEDS_PER_SHARD = 100
 REPLAYED = 50
 CANARY_SEEDS = 60
 HOUR_S = 3_600.0
+KINDS_MISSED_MAX = 3
+"""Some need a rare occasion, such as a result that was shown once and is shown again."""
 
 
 pytestmark = pytest.mark.timeout(900)
@@ -38,16 +41,24 @@ def check(totals: Totals) -> None:
 
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_no_promise_is_broken(shard: int) -> None:
-    """N-1: 2,000 worlds; N-2: at least ten faults, two crashes and an hour in each, on average."""
+    """N-1: 2,000 worlds; N-2: at least ten faults, two crashes and an hour in each, on average.
+
+    Nearly every kind of fault strikes in each shard, and in most worlds something succeeds.
+    """
     totals = Totals()
     first = shard * SEEDS_PER_SHARD
     for report in run_seeds(range(first, first + SEEDS_PER_SHARD)):
         totals.add(report)
     check(totals)
     assert totals.faults >= 10 * totals.seeds
+    assert totals.faults_outside >= 7 * totals.seeds
+    assert len([fault for fault in Fault if not totals.hits[fault.name]]) <= KINDS_MISSED_MAX
     assert totals.crashes >= 2 * totals.seeds
     assert 2 * totals.busy_crashes > totals.crashes, "killed where nothing was open"
     assert totals.virtual_s >= HOUR_S * totals.seeds
+    assert totals.jobs >= 2.5 * totals.seeds
+    assert totals.turns >= totals.seeds
+    assert totals.lucky >= 0.6 * totals.seeds
 
 
 def test_seeds_that_failed_once_stay_good() -> None:

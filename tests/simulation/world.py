@@ -41,7 +41,7 @@ from tests.simulation.chat import ProcessChat, Screen, Talks
 from tests.simulation.checker import Checker
 from tests.simulation.crashes import Crashes
 from tests.simulation.discord import Discord, ProcessMessages
-from tests.simulation.faults import Fault, Weather
+from tests.simulation.faults import DATABASE, Fault, Weather
 from tests.simulation.files import Disk, ProcessFiles
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import Broken
@@ -53,7 +53,7 @@ from tests.simulation.loop import (
     VirtualLoop,
     is_crash,
 )
-from tests.simulation.members import Command, Crowd, Desk, drawn_commands, rush
+from tests.simulation.members import RUSH_S, Command, Crowd, Desk, drawn_commands, rush
 from tests.simulation.pauses import Pauses
 from tests.simulation.ports import ProcessProvider
 from tests.simulation.process import Process, ProcessClock, ProcessStore
@@ -70,9 +70,14 @@ STARTS_S = (1.0,) * 12 + (5.0, 20.0, 60.0, 60.0, 110.0, 130.0, 400.0, 2_000.0, 7
 """How long the bot is away after a crash (F-16)."""
 STOP_S_MAX = 60.0
 """S-11: 25 s for answers, 5 s to tell them, and what a locked database may take."""
-_DATABASE = {Fault.DATABASE_BUSY, Fault.DATABASE_FULL, Fault.DATABASE_IO}
-AUDITED_EVERY = 3
+AUDITED_EVERY = 6
 """Starts between two audits of the whole database; the checker itself looks after each commit."""
+TRIES_S = 90.0
+"""A member whom nobody answers tries once more after this time."""
+COMMANDS = (6, 12)
+"""So many commands has a world, until the weather clears."""
+RUSH = 16
+"""So many has one of those in which they come at once."""
 SLACK_S = 0.5
 """What the bot's transactions take in this world."""
 RUSH_SHARE = 0.15
@@ -147,12 +152,10 @@ class World:
         self.trace = Trace(self._loop.time)
         draw = random.Random(seed)
         self._until_s = draw.choice((600.0, 1_800.0, 3_600.0, 7_200.0))
-        self.weather = Weather(_child(draw), until_s=self._until_s)
+        self.weather = Weather(_child(draw), until_s=self._until_s, number=seed)
         is_rush = draw.random() < RUSH_SHARE
-        if is_rush:
-            self.weather.suffer((draw.choice(_BROWN_OUT),), rate=1.0)
-        self.weather.spare(spared.faults)
         self._commands = self._drawn(_child(draw), spared, is_rush=is_rush)
+        self.weather.spare(spared.faults)
         self._allowance = Allowance(amount_ucr=draw.choice((10, 30, 200)) * UCR_PER_CREDIT)
         self._catalogue = replace(CATALOGUE, multiplier_ppm=draw.choice(MULTIPLIERS_PPM))
         self._is_public = draw.random() < 0.8
@@ -230,9 +233,12 @@ class World:
         )
 
     def _drawn(self, rng: random.Random, spared: Spared, *, is_rush: bool) -> list[Command]:
-        commands = drawn_commands(rng, count=rng.randrange(4, 13), until_s=self._until_s * 0.8)
+        commands = drawn_commands(rng, count=rng.randrange(*COMMANDS), until_s=self._until_s * 0.8)
         if is_rush:
-            commands = rush(rng, commands)
+            commands = rush(rng, drawn_commands(rng, count=RUSH, until_s=self._until_s * 0.8))
+            self.weather.spare(DATABASE)
+            fault = rng.choice(_BROWN_OUT)
+            self.weather.suffer(fault, since_s=commands[0].at_s, lasts_s=2 * RUSH_S)
         last = len(commands)
         commands += [
             Command(
@@ -243,7 +249,7 @@ class World:
                 channel_id=9_003,
                 choice=0.0,
             )
-            for number in range(1, rng.randrange(1, 3))
+            for number in range(1, rng.randrange(2, 4))
         ]
         return [command for command in commands if command.number not in spared.commands]
 
@@ -494,7 +500,7 @@ class World:
         self._loop.kill_tasks()
         if took_s > STOP_S_MAX:
             self._fail(f"S-11: the end took {took_s:.0f} s")
-        may_fail = not _DATABASE.isdisjoint(self.weather.enabled)
+        may_fail = not DATABASE.isdisjoint(self.weather.enabled)
         for job in self.checker.books.jobs.values():
             departures = self.witness.departures[job.reference]
             answered = bool(departures) and departures[-1].told
@@ -516,9 +522,11 @@ class World:
 
     # --- What reaches it ----------------------------------------------------------------------
 
-    def _command(self, command: Command) -> None:
+    def _command(self, command: Command, tries: int = 2) -> None:
         if not self._process.is_up or self._desk is None:
             self.trace("member", f"i:{command.number} nobody answers")
+            if tries > 1:
+                self._loop.outside(TRIES_S, partial(self._command, command, tries - 1))
             return
         desk = self._desk
         for _time in range(1 + (command.word == "twice")):
