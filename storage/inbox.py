@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
-from storage.job_queue import earlier
+from storage.job_queue import EARLIER
 from storage.job_rows import UNHEARD
 from storage.schema import callbacks, jobs
 from storage.types import Callback, JobStatus, Outcome
@@ -43,6 +43,12 @@ class Arrival:
     body: str
 
 
+_IDS = bindparam("ids", type_=callbacks.c.id.type, expanding=True)
+_EVICT = delete(callbacks).where(callbacks.c.id.in_(_IDS))
+_STORE = insert(callbacks)
+_WAKE = update(jobs).where(jobs.c.id.in_(_IDS), UNHEARD).values(woken=1, due_us=EARLIER)
+
+
 def record_callbacks(
     connection: Connection,
     *,
@@ -66,7 +72,7 @@ def record_callbacks(
             verdicts.append(shelf.take(arrival, bodies_max))
     evicted = [row_id for shelf in shelves.values() for row_id in shelf.evicted]
     if evicted:
-        connection.execute(delete(callbacks).where(callbacks.c.id.in_(evicted)))
+        connection.execute(_EVICT, {"ids": evicted})
     new = [
         {
             "job_id": arrival.job_id,
@@ -79,12 +85,9 @@ def record_callbacks(
         if verdict is Verdict.NEW
     ]
     if new:
-        connection.execute(insert(callbacks), new)
-        connection.execute(
-            update(jobs)
-            .where(jobs.c.id.in_({values["job_id"] for values in new}), UNHEARD)
-            .values(woken=1, due_us=earlier(now_us))
-        )
+        connection.execute(_STORE, new)
+        heard = {values["job_id"] for values in new}
+        connection.execute(_WAKE, {"ids": list(heard), "now_us": now_us})
     return tuple(verdicts)
 
 
@@ -128,23 +131,31 @@ class _Shelf:
         return (has_result or job.status == JobStatus.RUNNING) and bool(attempt == job.attempt)
 
 
-def _shelves(connection: Connection, job_ids: Collection[int]) -> dict[int, _Shelf]:
-    columns = (jobs.c.id, jobs.c.status, jobs.c.outcome, jobs.c.attempt)
-    rows = connection.execute(
-        select(*columns, jobs.c.late_us, jobs.c.delivered_us).where(jobs.c.id.in_(job_ids))
+_JOBS = select(
+    jobs.c.id,
+    jobs.c.status,
+    jobs.c.outcome,
+    jobs.c.attempt,
+    jobs.c.late_us,
+    jobs.c.delivered_us,
+).where(jobs.c.id.in_(_IDS))
+_KEPT = (
+    select(
+        callbacks.c.id,
+        callbacks.c.job_id,
+        callbacks.c.attempt,
+        callbacks.c.digest,
+        callbacks.c.seen_us,
     )
-    shelves = {row.id: _Shelf(row) for row in rows}
-    for row in connection.execute(
-        select(
-            callbacks.c.id,
-            callbacks.c.job_id,
-            callbacks.c.attempt,
-            callbacks.c.digest,
-            callbacks.c.seen_us,
-        )
-        .where(callbacks.c.job_id.in_(job_ids))
-        .order_by(callbacks.c.id)
-    ):
+    .where(callbacks.c.job_id.in_(_IDS))
+    .order_by(callbacks.c.id)
+)
+
+
+def _shelves(connection: Connection, job_ids: Collection[int]) -> dict[int, _Shelf]:
+    of = {"ids": sorted(job_ids)}
+    shelves = {row.id: _Shelf(row) for row in connection.execute(_JOBS, of)}
+    for row in connection.execute(_KEPT, of):
         shelves[row.job_id].put(row.attempt, row.digest, None if row.seen_us is None else row.id)
     return shelves
 
@@ -165,22 +176,29 @@ def unseen_of(connection: Connection, *, job_id: int) -> tuple[Callback, ...]:
     return tuple(Callback(**row._asdict()) for row in rows)
 
 
+_MARK_SEEN = update(callbacks).where(callbacks.c.id.in_(_IDS), callbacks.c.seen_us.is_(None))
+
+
 def mark_seen(connection: Connection, *, callback_ids: Collection[int], now_us: int) -> None:
     """These were acted on."""
-    connection.execute(
-        update(callbacks)
-        .where(callbacks.c.id.in_(callback_ids), callbacks.c.seen_us.is_(None))
-        .values(seen_us=now_us)
-    )
+    connection.execute(_MARK_SEEN, {"ids": list(callback_ids), "seen_us": now_us})
+
+
+_TRIED = update(callbacks).where(callbacks.c.id.in_(_IDS)).values(tries=callbacks.c.tries + 1)
 
 
 def tried(connection: Connection, *, callback_ids: Collection[int]) -> None:
     """The task that these name was read once more, and nothing was decided by it."""
-    connection.execute(
-        update(callbacks)
-        .where(callbacks.c.id.in_(callback_ids))
-        .values(tries=callbacks.c.tries + 1)
-    )
+    connection.execute(_TRIED, {"ids": list(callback_ids)})
+
+
+_PURGE = delete(callbacks).where(
+    callbacks.c.received_us < bindparam("before_us"),
+    or_(
+        callbacks.c.seen_us.is_not(None),
+        callbacks.c.job_id.in_(select(jobs.c.id).where(jobs.c.outcome == Outcome.SUCCEEDED)),
+    ),
+)
 
 
 def purge(connection: Connection, *, before_us: int) -> int:
@@ -188,10 +206,4 @@ def purge(connection: Connection, *, before_us: int) -> int:
 
     What was not acted on stays, unless its job has succeeded anyway.
     """
-    succeeded = select(jobs.c.id).where(jobs.c.outcome == Outcome.SUCCEEDED).scalar_subquery()
-    return connection.execute(
-        delete(callbacks).where(
-            callbacks.c.received_us < before_us,
-            or_(callbacks.c.seen_us.is_not(None), callbacks.c.job_id.in_(succeeded)),
-        )
-    ).rowcount
+    return connection.execute(_PURGE, {"before_us": before_us}).rowcount

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
-from sqlalchemy import Connection, String, delete, insert, literal, select, update
+from sqlalchemy import Connection, String, bindparam, delete, insert, literal, select, update
 from sqlalchemy import cast as sql_cast
 
 from storage.errors import Duplicate
@@ -20,27 +20,51 @@ class OpenInteraction:
     token: str = field(repr=False)
 
 
+_FIND = select(interactions.c.id).where(interactions.c.id == bindparam("of"))
+_TAKE = insert(interactions)
+
+
 def receive(
     connection: Connection, *, interaction_id: int, token: str | None, expires_us: int, now_us: int
 ) -> None:
     """Take it. Raises Duplicate when that was done before."""
-    found = select(interactions.c.id).where(interactions.c.id == interaction_id)
-    if connection.execute(found).one_or_none() is not None:
+    found = connection.execute(_FIND, {"of": interaction_id})
+    if found.one_or_none() is not None:
         raise Duplicate(reference=f"i:{interaction_id}")
     connection.execute(
-        insert(interactions).values(
-            id=interaction_id, token=token, expires_us=max(expires_us, now_us), received_us=now_us
-        )
+        _TAKE,
+        {
+            "id": interaction_id,
+            "token": token,
+            "expires_us": max(expires_us, now_us),
+            "received_us": now_us,
+        },
     )
+
+
+_END = (
+    update(interactions)
+    .where(interactions.c.id == bindparam("of"), interactions.c.token.is_not(None))
+    .values(token=None)
+)
 
 
 def end(connection: Connection, *, interaction_id: int) -> None:
     """Forget the token: somebody was told, or never can be."""
-    connection.execute(
-        update(interactions)
-        .where(interactions.c.id == interaction_id, interactions.c.token.is_not(None))
-        .values(token=None)
+    connection.execute(_END, {"of": interaction_id})
+
+
+_REFERENCE = literal("i:") + sql_cast(interactions.c.id, String)
+_UNANSWERED = (
+    select(interactions.c.id, interactions.c.token)
+    .where(
+        interactions.c.token.is_not(None),
+        interactions.c.expires_us > bindparam("now_us"),
+        ~select(jobs.c.id).where(jobs.c.reference == _REFERENCE).exists(),
+        ~select(turns.c.id).where(turns.c.reference == _REFERENCE).exists(),
     )
+    .order_by(interactions.c.id)
+)
 
 
 def unanswered(connection: Connection, *, now_us: int) -> tuple[OpenInteraction, ...]:
@@ -48,27 +72,19 @@ def unanswered(connection: Connection, *, now_us: int) -> tuple[OpenInteraction,
 
     An accepted job shows itself, and a turn that was begun is owed its own end (`turns.owed`).
     """
-    reference = literal("i:") + sql_cast(interactions.c.id, String)
-    has_job = select(jobs.c.id).where(jobs.c.reference == reference).exists()
-    has_turn = select(turns.c.id).where(turns.c.reference == reference).exists()
-    rows = connection.execute(
-        select(interactions.c.id, interactions.c.token)
-        .where(
-            interactions.c.token.is_not(None),
-            interactions.c.expires_us > now_us,
-            ~has_job,
-            ~has_turn,
-        )
-        .order_by(interactions.c.id)
-    )
+    rows = connection.execute(_UNANSWERED, {"now_us": now_us})
     return tuple(OpenInteraction(id=row.id, token=cast(str, row.token)) for row in rows)
+
+
+_FORGET = (
+    update(interactions)
+    .where(interactions.c.token.is_not(None), interactions.c.expires_us <= bindparam("now_us"))
+    .values(token=None)
+)
+_PURGE = delete(interactions).where(interactions.c.received_us < bindparam("before_us"))
 
 
 def purge(connection: Connection, *, now_us: int, before_us: int) -> None:
     """Forget tokens that are over (C-45), and keys that Discord cannot repeat any more."""
-    connection.execute(
-        update(interactions)
-        .where(interactions.c.token.is_not(None), interactions.c.expires_us <= now_us)
-        .values(token=None)
-    )
-    connection.execute(delete(interactions).where(interactions.c.received_us < before_us))
+    connection.execute(_FORGET, {"now_us": now_us})
+    connection.execute(_PURGE, {"before_us": before_us})

@@ -8,14 +8,31 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, insert, or_, select
+from sqlalchemy import Connection, and_, bindparam, case, insert, or_, select
 
 from storage import ledger
-from storage.job_rows import LATE, LATE_RESULT, PENDING, change, move, note, released, unbound
+from storage.job_rows import (
+    CHANGE,
+    LATE,
+    LATE_RESULT,
+    MOVE_AND_RELEASE,
+    PENDING,
+    UNBOUND,
+    Changing,
+    change,
+    move,
+    note,
+    released,
+)
 from storage.job_views import get
 from storage.schema import artifacts as files
 from storage.schema import holds, jobs
 from storage.types import Artifact, Cause, Job, JobStatus, Outcome
+
+_OWED_UCR = bindparam("owed_ucr", type_=jobs.c.price_ucr.type)
+_SUCCEED = MOVE_AND_RELEASE.values(
+    charged_ucr=case((jobs.c.price_ucr < _OWED_UCR, jobs.c.price_ucr), else_=_OWED_UCR)
+)
 
 
 def succeed(
@@ -35,12 +52,13 @@ def succeed(
     assert cost_ucr >= 0
     finished = _finish(
         connection,
+        _SUCCEED,
         job_id=job_id,
         leave={JobStatus.RUNNING},
         cause=Outcome.SUCCEEDED,
         now_us=now_us,
         outcome=Outcome.SUCCEEDED,
-        charged_ucr=case((jobs.c.price_ucr < cost_ucr, jobs.c.price_ucr), else_=cost_ucr),
+        owed_ucr=cost_ucr,
     )
     if finished is not None:
         _attach(connection, finished, artifacts)
@@ -122,6 +140,16 @@ def cancel(connection: Connection, *, job_id: int, now_us: int) -> Job | None:
     return finished
 
 
+_LATE = CHANGE.where(
+    jobs.c.outcome.in_([Outcome.FAILED, Outcome.CANCELLED]),
+    jobs.c.attempt > 0,
+    jobs.c.late_us.is_(None),
+)
+_LATE_OF_TASK = _LATE.where(
+    or_(jobs.c.task_id == bindparam("bound_id"), and_(jobs.c.task_id.is_(None), UNBOUND))
+)
+
+
 def late_result(
     connection: Connection,
     *,
@@ -138,18 +166,13 @@ def late_result(
     or when the task belongs to another job.
     """
     assert artifacts
-    where = [
-        jobs.c.outcome.in_({Outcome.FAILED, Outcome.CANCELLED}),
-        jobs.c.attempt > 0,
-        jobs.c.late_us.is_(None),
-    ]
+    statement = _LATE
     values: dict[str, Any] = {"late_us": now_us, "looks": 0}
     if task_id is not None:
-        mine = jobs.c.task_id == task_id
-        where.append(or_(mine, and_(jobs.c.task_id.is_(None), unbound(task_id))))
-        values["task_id"] = task_id
+        statement = _LATE_OF_TASK
+        values |= {"task_id": task_id, "bound_id": task_id}
     former = get(connection, job_id=job_id)
-    attached = change(connection, job_id=job_id, where=where, **values)
+    attached = change(connection, statement, job_id=job_id, **values)
     if attached is None:
         return None
     assert former is not None
@@ -188,16 +211,18 @@ def _lose_task(
         )
 
 
+_BOOKED = select(holds.c.loss_ucr).where(holds.c.reference == bindparam("of"))
+
+
 def _booked_ucr(connection: Connection, reference: str) -> int:
     """What ending the hold has booked as lost; nothing while it is open."""
-    booked_ucr = connection.execute(
-        select(holds.c.loss_ucr).where(holds.c.reference == reference)
-    ).scalar_one()
-    return booked_ucr or 0
+    return connection.execute(_BOOKED, {"of": reference}).scalar_one() or 0
 
 
 def _finish(
     connection: Connection,
+    statement: Changing = MOVE_AND_RELEASE,
+    /,
     *,
     job_id: int,
     leave: Collection[JobStatus],
@@ -207,6 +232,7 @@ def _finish(
 ) -> Job | None:
     return move(
         connection,
+        statement,
         job_id=job_id,
         leave=leave,
         enter=JobStatus.FINISHED,
@@ -216,6 +242,9 @@ def _finish(
         **released(due_us=now_us, now_us=now_us),
         **values,
     )
+
+
+_ATTACH = insert(files)
 
 
 def _attach(connection: Connection, job: Job, results: tuple[Artifact, ...]) -> None:
@@ -233,4 +262,4 @@ def _attach(connection: Connection, job: Job, results: tuple[Artifact, ...]) -> 
         }
         for file in results
     ]
-    connection.execute(insert(files), rows)
+    connection.execute(_ATTACH, rows)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
     Subquery,
@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.job_rows import COLUMNS, change, job_of, released, tries_as_values
+from storage.job_rows import CHANGE, COLUMNS, RELEASE, change, job_of, released, tries_as_values
 from storage.schema import jobs
 from storage.types import NEVER_US, Job, JobStatus, Tries
 
@@ -107,6 +107,9 @@ def _turns(creates_max: int | None, creates: tuple[tuple[str, int], ...]) -> Sel
     )
 
 
+_POLLED = RELEASE.values(polls=jobs.c.polls + 1)
+
+
 def postpone(
     connection: Connection,
     *,
@@ -123,47 +126,40 @@ def postpone(
     `progress` is 0 … 100; it and `tries` stay as they are where they are None. A delivered job is
     let go for good, unless a callback waits or a late result may come.
     """
-    values = released(due_us=due_us, now_us=now_us)
+    values: dict[str, Any] = released(due_us=due_us, now_us=now_us)
     if progress is not None:
         values["progress"] = progress
-    if polled:
-        values["polls"] = jobs.c.polls + 1
     if tries is not None:
         values |= tries_as_values(tries)
-    return change(connection, job_id=job_id, where=(), **values)
+    return change(connection, _POLLED if polled else RELEASE, job_id=job_id, **values)
 
 
 def looked(connection: Connection, *, job_id: int, looks: int) -> Job | None:
     """So many looks for a late result are left (S-6)."""
-    return change(connection, job_id=job_id, where=(), looks=looks)
+    return change(connection, job_id=job_id, looks=looks)
 
 
 def note_stumbles(connection: Connection, *, job_id: int, stumbles: int) -> Job | None:
     """So many mistakes of ours in a row; keeps the lease."""
-    return change(connection, job_id=job_id, where=(), stumbles=stumbles)
+    return change(connection, job_id=job_id, stumbles=stumbles)
+
+
+EARLIER = case((jobs.c.due_us > bindparam("now_us"), bindparam("now_us")), else_=jobs.c.due_us)
+"""The due time, brought forward to `now_us`."""
+_WAKE = CHANGE.where(jobs.c.status != JobStatus.DELIVERED).values(woken=1, due_us=EARLIER)
 
 
 def wake(connection: Connection, *, job_id: int, now_us: int) -> Job | None:
     """Make a job due now, or as soon as its lease ends; None for one that was delivered."""
-    return change(
-        connection,
-        job_id=job_id,
-        where=(jobs.c.status != JobStatus.DELIVERED,),
-        woken=1,
-        due_us=earlier(now_us),
-    )
+    return change(connection, _WAKE, job_id=job_id, now_us=now_us)
 
 
-def earlier(now_us: int) -> ColumnElement[int]:
-    """The due time, brought forward to now."""
-    return case((jobs.c.due_us > now_us, now_us), else_=jobs.c.due_us)
+_RELEASE_ALL = update(jobs).where(jobs.c.lease_until_us.is_not(None)).values(lease_until_us=None)
 
 
 def release_all(connection: Connection) -> int:
     """End every lease, when the process starts: who held them is gone (S-8, S-10). How many."""
-    return connection.execute(
-        update(jobs).where(jobs.c.lease_until_us.is_not(None)).values(lease_until_us=None)
-    ).rowcount
+    return connection.execute(_RELEASE_ALL).rowcount
 
 
 _LEASE_US = func.coalesce(jobs.c.lease_until_us, 0)
@@ -189,11 +185,12 @@ def ask(connection: Connection, *, job_id: int, interval_us: int, now_us: int) -
     )
     if asked.rowcount == 1:
         return None
-    found = connection.execute(select(jobs.c.asked_us).where(jobs.c.id == job_id)).scalar_one()
+    found = connection.execute(_ASKED, {"of": job_id}).scalar_one()
     assert found is not None
     return found + interval_us
 
 
+_ASKED = select(jobs.c.asked_us).where(jobs.c.id == bindparam("of"))
 _ASK = (
     update(jobs)
     .where(

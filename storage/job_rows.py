@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     bindparam,
@@ -20,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Row
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.schema import callbacks, instance, job_events, jobs
 from storage.types import NEVER_US, NO_TRIES, Job, JobKind, JobStatus, Outcome, Sink, Tries
@@ -51,6 +51,9 @@ LATE_RESULT = "late_result"
 COLUMNS = tuple(column for column in jobs.c if column.name not in {"lease_until_us", "woken"})
 """What a `Job` is made of."""
 
+Changing: TypeAlias = ReturningUpdate[*tuple[Any, ...]]
+"""A statement that changes one job and returns `COLUMNS`."""
+
 _TRIES = tuple(field.name for field in dataclasses.fields(Tries))
 
 
@@ -74,43 +77,90 @@ def tries_as_values(tries: Tries) -> dict[str, Any]:
     return {name: getattr(tries, name) for name in _TRIES}
 
 
-_CHANGE = update(jobs).returning(*COLUMNS)
+UNHEARD = exists().where(
+    callbacks.c.job_id == jobs.c.id,
+    callbacks.c.seen_us.is_(None),
+    or_(
+        jobs.c.outcome.is_(None),
+        jobs.c.outcome != Outcome.SUCCEEDED,
+        callbacks.c.attempt != jobs.c.attempt,
+    ),
+)
+"""A callback waits to be acted on (I-35).
+
+Once a job succeeded only one of a former attempt can tell anything: of a task that was paid, too.
+"""
+WATCHED = jobs.c.looks > 0
+"""A result may still come by polling (S-5), though nobody may call back."""
+_OTHER = jobs.alias("other")
+_TAKEN = exists().where(
+    _OTHER.c.provider == jobs.c.provider, _OTHER.c.task_id == bindparam("bound_id")
+)
+UNBOUND = ~_TAKEN
+"""No job of the same provider has the task `bound_id`."""
+_OVER = and_(jobs.c.status == JobStatus.DELIVERED, ~UNHEARD, ~WATCHED)
+_RELEASED = {
+    "lease_until_us": None,
+    "woken": 0,
+    "due_us": case(
+        (_OVER, NEVER_US),
+        (jobs.c.woken == 1, bindparam("until_woken_us")),
+        else_=bindparam("until_us"),
+    ),
+}
+
+# Statements for `change` and `move`. The columns to set are named by the values of the execution:
+# a statement that is built for each call costs more than running it.
+CHANGE = update(jobs).where(jobs.c.id == bindparam("of")).returning(*COLUMNS)
+MOVE = CHANGE.where(jobs.c.status == bindparam("left"))
+RELEASE = CHANGE.values(**_RELEASED)
+"""With the values of `released`."""
+MOVE_AND_RELEASE = MOVE.values(**_RELEASED)
+"""With the values of `released`."""
+
+
+def released(*, due_us: int, now_us: int) -> dict[str, Any]:
+    """What lets go of a job until `due_us`, or until now if it was woken while it was held.
+
+    A delivered job is due only while a callback waits or a late result may come (S-6).
+    """
+    return {"until_us": due_us, "until_woken_us": min(due_us, now_us)}
 
 
 def change(
-    connection: Connection, *, job_id: int, where: Collection[Any], **values: Any
+    connection: Connection, statement: Changing = CHANGE, /, *, job_id: int, **values: Any
 ) -> Job | None:
-    """Change a row without moving it, if `where` holds; the job after it."""
-    changed = connection.execute(
-        _CHANGE.where(jobs.c.id == job_id, *where).values(**values)
-    ).one_or_none()
+    """Change a row without moving it, where `statement` allows; the job after it.
+
+    `values` are of columns, and of the statement's own parameters.
+    """
+    changed = connection.execute(statement, {"of": job_id, **values}).one_or_none()
     return None if changed is None else job_of(changed)
 
 
 def move(
     connection: Connection,
+    statement: Changing = MOVE,
+    /,
     *,
     job_id: int,
     leave: Collection[JobStatus],
     enter: JobStatus,
     cause: str,
     now_us: int,
-    where: Collection[Any] = (),
     digest: str | None = None,
     **values: Any,
 ) -> Job | None:
     """Compare and set: from any status in `leave` to `enter`, with its event; the job after it.
 
     `digest` is of what was sent or answered, for the record. None when the job is elsewhere, or
-    when `where` does not hold: somebody else was faster.
+    when `statement` does not allow it: somebody else was faster.
     """
     old = connection.execute(_STATUS, {"job_id": job_id}).scalar_one_or_none()
     if old is None or old not in leave:
         return None
     assert (JobStatus(old), enter) in LEGAL_MOVES
-    moved = change(
-        connection, job_id=job_id, where=(jobs.c.status == old, *where), status=enter, **values
-    )
+    moved = change(connection, statement, job_id=job_id, left=old, status=enter, **values)
     if moved is not None:
         note(connection, moved, old=JobStatus(old), cause=cause, digest=digest, now_us=now_us)
     return moved
@@ -144,40 +194,3 @@ def note(
             "digest": digest,
         },
     )
-
-
-UNHEARD = exists().where(
-    callbacks.c.job_id == jobs.c.id,
-    callbacks.c.seen_us.is_(None),
-    or_(
-        jobs.c.outcome.is_(None),
-        jobs.c.outcome != Outcome.SUCCEEDED,
-        callbacks.c.attempt != jobs.c.attempt,
-    ),
-)
-"""A callback waits to be acted on (I-35).
-
-Once a job succeeded only one of a former attempt can tell anything: of a task that was paid, too.
-"""
-WATCHED = jobs.c.looks > 0
-"""A result may still come by polling (S-5), though nobody may call back."""
-
-
-def released(*, due_us: int, now_us: int) -> dict[str, Any]:
-    """What lets go of a job until `due_us`, or until now if it was woken while it was held.
-
-    A delivered job is due only while a callback waits or a late result may come (S-6).
-    """
-    over = and_(jobs.c.status == JobStatus.DELIVERED, ~UNHEARD, ~WATCHED)
-    return {
-        "lease_until_us": None,
-        "woken": 0,
-        "due_us": case((over, NEVER_US), (jobs.c.woken == 1, min(due_us, now_us)), else_=due_us),
-    }
-
-
-def unbound(task_id: str) -> ColumnElement[bool]:
-    """No job of the same provider has this task."""
-    other = jobs.alias("other")
-    taken = exists().where(other.c.provider == jobs.c.provider, other.c.task_id == task_id)
-    return ~taken

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from storage.job_rows import COLUMNS, PENDING, job_of
 from storage.schema import artifacts, job_events, jobs
@@ -13,31 +24,37 @@ from storage.short_ids import normalised
 from storage.types import Artifact, Durations, Job, JobStatus, Outcome, Sink, Verdict
 
 _BY_ID = select(*COLUMNS).where(jobs.c.id == bindparam("of"))
+_BY_SHORT_ID = select(*COLUMNS).where(jobs.c.short_id == bindparam("of"))
+_BY_REFERENCE = select(*COLUMNS).where(jobs.c.reference == bindparam("of"))
+_BY_TASK = select(*COLUMNS).where(
+    jobs.c.provider == bindparam("provider"), jobs.c.task_id == bindparam("of")
+)
 
 
 def get(connection: Connection, *, job_id: int) -> Job | None:
     """The job with this number."""
-    row = connection.execute(_BY_ID, {"of": job_id}).one_or_none()
-    return None if row is None else job_of(row)
+    return _one(connection, _BY_ID, job_id)
 
 
 def by_short_id(connection: Connection, *, short_id: str) -> Job | None:
     """The job that people call so; small letters and misread ones are understood."""
-    return _one(connection, jobs.c.short_id == normalised(short_id))
+    return _one(connection, _BY_SHORT_ID, normalised(short_id))
 
 
 def by_reference(connection: Connection, *, reference: str) -> Job | None:
     """The job that this interaction made (I-33)."""
-    return _one(connection, jobs.c.reference == reference)
+    return _one(connection, _BY_REFERENCE, reference)
 
 
 def by_task(connection: Connection, *, provider: str, task_id: str) -> Job | None:
     """The job that this task belongs to (I-25)."""
-    return _one(connection, jobs.c.provider == provider, jobs.c.task_id == task_id)
+    return _one(connection, _BY_TASK, task_id, provider=provider)
 
 
-def _one(connection: Connection, *where: Any) -> Job | None:
-    row = connection.execute(select(*COLUMNS).where(*where)).one_or_none()
+def _one(
+    connection: Connection, statement: Select[*tuple[Any, ...]], of: int | str, **more: str
+) -> Job | None:
+    row = connection.execute(statement, {"of": of, **more}).one_or_none()
     return None if row is None else job_of(row)
 
 
@@ -73,13 +90,20 @@ def list_for(
     return tuple(job_of(row) for row in rows)
 
 
+_OPEN_COUNT = (
+    select(func.count())
+    .select_from(jobs)
+    .where(
+        jobs.c.user_id == bindparam("of"),
+        jobs.c.status.in_(sorted(PENDING)),
+        jobs.c.finished_us.is_(None),
+    )
+)
+
+
 def open_count(connection: Connection, *, user_id: int) -> int:
     """How many of a member's jobs have no outcome yet."""
-    return connection.execute(
-        select(func.count())
-        .select_from(jobs)
-        .where(jobs.c.user_id == user_id, jobs.c.status.in_(PENDING), jobs.c.finished_us.is_(None))
-    ).scalar_one()
+    return connection.execute(_OPEN_COUNT, {"of": user_id}).scalar_one()
 
 
 _OPEN_CARDS = (
@@ -137,10 +161,46 @@ def artifacts_of(connection: Connection, *, job_id: int) -> tuple[Artifact, ...]
     return tuple(Artifact(**row._asdict()) for row in rows)
 
 
+_HERE = artifacts.c.path.is_not(None)
+_KEPT = select(artifacts.c.path).where(_HERE)
+
+
 def kept_files(connection: Connection) -> frozenset[str]:
     """The names in the result folder that are still needed; others are a former process's."""
-    kept = select(artifacts.c.path).where(artifacts.c.path.is_not(None))
-    return frozenset(path for path in connection.execute(kept).scalars() if path is not None)
+    return frozenset(path for path in connection.execute(_KEPT).scalars() if path is not None)
+
+
+def _forgetting(which: ColumnElement[bool]) -> tuple[Select[str | None], Update]:
+    """The statements that find and drop these files."""
+    return _KEPT.where(which), update(artifacts).where(_HERE, which).values(path=None)
+
+
+_DELIVERED_BEFORE = _forgetting(
+    artifacts.c.job_id.in_(
+        select(jobs.c.id).where(
+            jobs.c.delivered_us < bindparam("before_us"),
+            or_(jobs.c.late_us.is_(None), jobs.c.late_us < bindparam("before_us")),
+        )
+    )
+)
+_OF_JOB = _forgetting(artifacts.c.job_id == bindparam("of"))
+_DELIVERED_AS = _forgetting(
+    and_(
+        artifacts.c.path.in_(bindparam("names", expanding=True)),
+        artifacts.c.job_id.in_(select(jobs.c.id).where(jobs.c.delivered_us.is_not(None))),
+    )
+)
+_OLDEST = (
+    select(artifacts.c.path, artifacts.c.size_bytes)
+    .join(jobs, jobs.c.id == artifacts.c.job_id)
+    .where(_HERE, jobs.c.delivered_us.is_not(None))
+    .order_by(
+        or_(jobs.c.sink == Sink.LIST, jobs.c.late_us.is_not(None)),
+        func.max(jobs.c.delivered_us, func.coalesce(jobs.c.late_us, 0)),
+        artifacts.c.job_id,
+        artifacts.c.position,
+    )
+)
 
 
 def drop_files(connection: Connection, *, before_us: int) -> tuple[str, ...]:
@@ -148,20 +208,12 @@ def drop_files(connection: Connection, *, before_us: int) -> tuple[str, ...]:
 
     A result that no sink has yet is never among them, nor a file that another job still needs.
     """
-    over = (
-        select(jobs.c.id)
-        .where(
-            jobs.c.delivered_us < before_us,
-            or_(jobs.c.late_us.is_(None), jobs.c.late_us < before_us),
-        )
-        .scalar_subquery()
-    )
-    return _forget(connection, artifacts.c.job_id.in_(over))
+    return _forget(connection, _DELIVERED_BEFORE, before_us=before_us)
 
 
 def drop_files_of(connection: Connection, *, job_id: int) -> tuple[str, ...]:
     """Forget the files of one job; the names to delete, without those that another job needs."""
-    return _forget(connection, artifacts.c.job_id == job_id)
+    return _forget(connection, _OF_JOB, of=job_id)
 
 
 def drop_oldest_files(connection: Connection, *, bytes_min: int) -> tuple[str, ...]:
@@ -170,14 +222,7 @@ def drop_oldest_files(connection: Connection, *, bytes_min: int) -> tuple[str, .
     First those that stand in a message as a file or a link, then those only the list has; the
     oldest of each first. A result that no sink has yet is never among them.
     """
-    in_list = or_(jobs.c.sink == Sink.LIST, jobs.c.late_us.is_not(None))
-    since_us = func.max(jobs.c.delivered_us, func.coalesce(jobs.c.late_us, 0))
-    oldest = connection.execute(
-        select(artifacts.c.path, artifacts.c.size_bytes)
-        .join(jobs, jobs.c.id == artifacts.c.job_id)
-        .where(artifacts.c.path.is_not(None), jobs.c.delivered_us.is_not(None))
-        .order_by(in_list, since_us, artifacts.c.job_id, artifacts.c.position)
-    )
+    oldest = connection.execute(_OLDEST)
     names: list[str | None] = []
     found_bytes = 0
     for path, size_bytes in oldest:
@@ -185,14 +230,15 @@ def drop_oldest_files(connection: Connection, *, bytes_min: int) -> tuple[str, .
             break
         names.append(path)
         found_bytes += size_bytes
-    delivered = select(jobs.c.id).where(jobs.c.delivered_us.is_not(None)).scalar_subquery()
-    return _forget(connection, and_(artifacts.c.path.in_(names), artifacts.c.job_id.in_(delivered)))
+    return _forget(connection, _DELIVERED_AS, names=names)
 
 
-def _forget(connection: Connection, which: ColumnElement[bool]) -> tuple[str, ...]:
-    of_over = (artifacts.c.path.is_not(None), which)
-    names = connection.execute(select(artifacts.c.path).where(*of_over)).scalars().all()
-    connection.execute(update(artifacts).where(*of_over).values(path=None))
+def _forget(
+    connection: Connection, over: tuple[Select[str | None], Update], **values: Any
+) -> tuple[str, ...]:
+    found, dropped = over
+    names = connection.execute(found, values).scalars().all()
+    connection.execute(dropped, values)
     return _sorted(set(names) - kept_files(connection))
 
 

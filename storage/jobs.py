@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, case, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, update
 
 from storage import ledger
 from storage.errors import Duplicate
@@ -34,8 +34,12 @@ from storage.job_queue import (
     wake,
 )
 from storage.job_rows import (
+    CHANGE,
     COLUMNS,
     LEGAL_MOVES,
+    MOVE,
+    MOVE_AND_RELEASE,
+    UNBOUND,
     UNHEARD,
     WATCHED,
     change,
@@ -44,7 +48,6 @@ from storage.job_rows import (
     note,
     released,
     tries_as_values,
-    unbound,
 )
 from storage.job_views import (
     artifacts_of,
@@ -122,6 +125,10 @@ _IN_CHANNEL = frozenset({Sink.CARD, Sink.TOKEN, Sink.MESSAGE})
 """Sinks whose message stands in the job's own channel, where its buttons are found again."""
 
 
+_NEXT_ID = select(func.coalesce(func.max(jobs.c.id), 0) + 1)
+_ENQUEUE = insert(jobs).returning(*COLUMNS)
+
+
 def enqueue(connection: Connection, *, job: NewJob, allowance: Allowance, now_us: int) -> Job:
     """Accept a job: its price is held, or it does not exist.
 
@@ -142,37 +149,36 @@ def enqueue(connection: Connection, *, job: NewJob, allowance: Allowance, now_us
         guild_id=job.guild_id,
     )
     # Rows are never deleted, and there is one writer: the next number is free.
-    job_id = connection.execute(select(func.coalesce(func.max(jobs.c.id), 0) + 1)).scalar_one()
+    job_id = connection.execute(_NEXT_ID).scalar_one()
     row = connection.execute(
-        insert(jobs)
-        .values(
-            id=job_id,
-            short_id=short_id(job_id),
-            reference=job.reference,
-            kind=job.kind,
-            model=job.model,
-            provider=job.provider,
-            user_id=job.user_id,
-            guild_id=job.guild_id,
-            channel_id=job.channel_id,
-            prompt=job.prompt,
-            request=json.dumps(job.request, allow_nan=False),
-            price_ucr=job.price_ucr,
-            cost_ucr=job.cost_ucr,
-            multiplier_ppm=job.multiplier_ppm,
-            spoiler=int(job.spoiler),
-            parent_id=job.parent_id,
-            interaction_token=job.interaction_token,
-            interaction_expires_us=job.interaction_expires_us,
-            status=JobStatus.QUEUED,
-            attempt=0,
-            polls=0,
-            created_us=now_us,
-            deadline_us=job.deadline_us,
-            due_us=now_us,
-            woken=0,
-        )
-        .returning(*COLUMNS)
+        _ENQUEUE,
+        {
+            "id": job_id,
+            "short_id": short_id(job_id),
+            "reference": job.reference,
+            "kind": job.kind,
+            "model": job.model,
+            "provider": job.provider,
+            "user_id": job.user_id,
+            "guild_id": job.guild_id,
+            "channel_id": job.channel_id,
+            "prompt": job.prompt,
+            "request": json.dumps(job.request, allow_nan=False),
+            "price_ucr": job.price_ucr,
+            "cost_ucr": job.cost_ucr,
+            "multiplier_ppm": job.multiplier_ppm,
+            "spoiler": int(job.spoiler),
+            "parent_id": job.parent_id,
+            "interaction_token": job.interaction_token,
+            "interaction_expires_us": job.interaction_expires_us,
+            "status": JobStatus.QUEUED,
+            "attempt": 0,
+            "polls": 0,
+            "created_us": now_us,
+            "deadline_us": job.deadline_us,
+            "due_us": now_us,
+            "woken": 0,
+        },
     ).one()
     accepted = job_of(row)
     note(connection, accepted, old=None, cause="accepted", now_us=now_us)
@@ -180,6 +186,10 @@ def enqueue(connection: Connection, *, job: NewJob, allowance: Allowance, now_us
 
 
 # --- At the provider -----------------------------------------------------------------------------
+
+
+_SUBMIT = MOVE.values(attempt=jobs.c.attempt + 1)
+_BIND = MOVE_AND_RELEASE.where(UNBOUND)
 
 
 def begin_submit(
@@ -191,13 +201,13 @@ def begin_submit(
     """
     return move(
         connection,
+        _SUBMIT,
         job_id=job_id,
         leave={JobStatus.QUEUED},
         enter=JobStatus.SUBMITTING,
         cause="submit",
         digest=digest,
         now_us=now_us,
-        attempt=jobs.c.attempt + 1,
         submitted_us=now_us,
     )
 
@@ -212,12 +222,13 @@ def bind(
     assert task_id
     return move(
         connection,
+        _BIND,
         job_id=job_id,
         leave={JobStatus.SUBMITTING, JobStatus.UNKNOWN},
         enter=JobStatus.RUNNING,
         cause="bound",
         now_us=now_us,
-        where=(unbound(task_id),),
+        bound_id=task_id,
         task_id=task_id,
         **released(due_us=due_us, now_us=now_us),
         **tries_as_values(NO_TRIES),
@@ -241,6 +252,7 @@ def mark_unknown(
     """
     return move(
         connection,
+        MOVE_AND_RELEASE,
         job_id=job_id,
         leave={JobStatus.SUBMITTING},
         enter=JobStatus.UNKNOWN,
@@ -267,6 +279,7 @@ def requeue(
     """
     return move(
         connection,
+        MOVE_AND_RELEASE,
         job_id=job_id,
         leave={JobStatus.SUBMITTING},
         enter=JobStatus.QUEUED,
@@ -281,14 +294,13 @@ def requeue(
 # --- In Discord ----------------------------------------------------------------------------------
 
 
+_SHOW = CHANGE.where(or_(jobs.c.status != JobStatus.DELIVERED, jobs.c.card_message_id.is_(None)))
+_DELIVER = MOVE.values(due_us=case((or_(UNHEARD, WATCHED), bindparam("heard_us")), else_=NEVER_US))
+
+
 def record_card(connection: Connection, *, job_id: int, message_id: int) -> Job | None:
     """Remember which message is the card; not in place of one that already has the outcome."""
-    return change(
-        connection,
-        job_id=job_id,
-        where=(or_(jobs.c.status != JobStatus.DELIVERED, jobs.c.card_message_id.is_(None)),),
-        card_message_id=message_id,
-    )
+    return change(connection, _SHOW, job_id=job_id, card_message_id=message_id)
 
 
 def record_delivered(
@@ -303,6 +315,7 @@ def record_delivered(
         values["card_message_id"] = message_id
     return move(
         connection,
+        _DELIVER,
         job_id=job_id,
         leave={JobStatus.FINISHED},
         enter=JobStatus.DELIVERED,
@@ -313,15 +326,21 @@ def record_delivered(
         interaction_token=None,
         lease_until_us=None,
         woken=0,
-        due_us=case((or_(UNHEARD, WATCHED), now_us), else_=NEVER_US),
+        heard_us=now_us,
         **values,
     )
 
 
+_DROP_TOKENS = (
+    update(jobs)
+    .where(
+        jobs.c.interaction_token.is_not(None),
+        jobs.c.interaction_expires_us <= bindparam("now_us"),
+    )
+    .values(interaction_token=None)
+)
+
+
 def drop_tokens(connection: Connection, *, now_us: int) -> int:
     """Forget the tokens of interactions that are over (C-45); how many."""
-    return connection.execute(
-        update(jobs)
-        .where(jobs.c.interaction_token.is_not(None), jobs.c.interaction_expires_us <= now_us)
-        .values(interaction_token=None)
-    ).rowcount
+    return connection.execute(_DROP_TOKENS, {"now_us": now_us}).rowcount

@@ -110,15 +110,18 @@ def refuse_network_filesystem(path: Path, *, mounts: Path = Path("/proc/self/mou
 # --- The fence inside the database --------------------------------------------------------------
 
 
+_RAISE = (
+    update(instance)
+    .where(instance.c.id == 1)
+    .values(epoch=instance.c.epoch + 1)
+    .returning(instance.c.epoch)
+)
+
+
 def raise_epoch(connection: Connection) -> int:
     """Make this process the writer; every earlier one is fenced from now on."""
-    statement = (
-        update(instance)
-        .where(instance.c.id == 1)
-        .values(epoch=instance.c.epoch + 1, pid=os.getpid(), host=socket.gethostname())
-        .returning(instance.c.epoch)
-    )
-    return connection.execute(statement).scalar_one()
+    mine = {"pid": os.getpid(), "host": socket.gethostname()}
+    return connection.execute(_RAISE, mine).scalar_one()
 
 
 _FENCE = select(instance.c.epoch, instance.c.pid, instance.c.host).where(instance.c.id == 1)

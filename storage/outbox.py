@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from storage.schema import outbox
 
@@ -82,23 +83,40 @@ def nonce_of(reference: str, purpose: Purpose) -> str:
     return base64.b32encode(mac).decode().lower()[:NONCE_CHARS]
 
 
+_GET = select(*outbox.c).where(
+    outbox.c.job_id == bindparam("of"), outbox.c.purpose == bindparam("for")
+)
+
+
 def get(connection: Connection, *, job_id: int, purpose: Purpose) -> Posting | None:
     """Read one message's row; None while nobody wanted to post it."""
-    row = connection.execute(
-        select(*outbox.c).where(outbox.c.job_id == job_id, outbox.c.purpose == purpose)
-    ).one_or_none()
+    row = connection.execute(_GET, {"of": job_id, "for": purpose}).one_or_none()
     return None if row is None else _posting(row)
+
+
+_BEGUN = select(outbox.c.purpose).where(
+    outbox.c.job_id == bindparam("of"),
+    outbox.c.state.in_([PostState.SENDING, PostState.SENT]),
+)
 
 
 def begun(connection: Connection, *, job_id: int) -> frozenset[Purpose]:
     """Which messages of a job may be there, or are."""
-    rows = connection.execute(
-        select(outbox.c.purpose).where(
-            outbox.c.job_id == job_id,
-            outbox.c.state.in_({PostState.SENDING, PostState.SENT}),
-        )
+    return frozenset(map(Purpose, connection.execute(_BEGUN, {"of": job_id}).scalars()))
+
+
+_WANT = insert(outbox)
+_MOVE = (
+    update(outbox)
+    .where(
+        outbox.c.job_id == bindparam("of"),
+        outbox.c.purpose == bindparam("for"),
+        outbox.c.state.in_(bindparam("leave", expanding=True)),
     )
-    return frozenset(map(Purpose, rows.scalars()))
+    .returning(*outbox.c)
+)
+_BEGIN = _MOVE.values(windows=outbox.c.windows + 1)
+_BEGIN_AGAIN = _BEGIN.where(outbox.c.first_sent_us == bindparam("since_us"))
 
 
 def begin(
@@ -114,26 +132,27 @@ def begin(
     """Write down that it is about to be sent; only then may it be."""
     if get(connection, job_id=job_id, purpose=purpose) is None:
         connection.execute(
-            insert(outbox).values(
-                job_id=job_id,
-                purpose=purpose,
-                channel_id=channel_id,
-                digest=digest,
-                nonce=nonce_of(reference, purpose),
-                state=PostState.READY,
-                windows=0,
-                is_marked=0,
-            )
+            _WANT,
+            {
+                "job_id": job_id,
+                "purpose": purpose,
+                "channel_id": channel_id,
+                "digest": digest,
+                "nonce": nonce_of(reference, purpose),
+                "state": PostState.READY,
+                "windows": 0,
+                "is_marked": 0,
+            },
         )
     return _move(
         connection,
+        _BEGIN,
         job_id=job_id,
         purpose=purpose,
         leave={PostState.READY},
         state=PostState.SENDING,
         channel_id=channel_id,
         digest=digest,
-        windows=outbox.c.windows + 1,
         first_sent_us=now_us,
     )
 
@@ -147,12 +166,12 @@ def begin_again(
     """
     return _move(
         connection,
+        _BEGIN_AGAIN,
         job_id=posting.job_id,
         purpose=posting.purpose,
         leave={PostState.SENDING},
-        where=(outbox.c.first_sent_us == posting.first_sent_us,),
+        since_us=posting.first_sent_us,
         digest=digest,
-        windows=outbox.c.windows + 1,
         is_marked=int(is_marked),
         first_sent_us=now_us,
     )
@@ -164,6 +183,7 @@ def record_sent(
     """It is there; without `message_id` it was, and somebody deleted it (F-91)."""
     return _move(
         connection,
+        _MOVE,
         job_id=job_id,
         purpose=purpose,
         leave={PostState.SENDING},
@@ -176,6 +196,7 @@ def give_up(connection: Connection, *, job_id: int, purpose: Purpose, cause: str
     """It will not be sent (again)."""
     return _move(
         connection,
+        _MOVE,
         job_id=job_id,
         purpose=purpose,
         leave=_OPEN,
@@ -184,35 +205,30 @@ def give_up(connection: Connection, *, job_id: int, purpose: Purpose, cause: str
     )
 
 
+_CLOSE = (
+    update(outbox)
+    .where(outbox.c.job_id == bindparam("of"), outbox.c.state.in_(sorted(_OPEN)))
+    .values(state=PostState.DEAD)
+)
+
+
 def close(connection: Connection, *, job_id: int, cause: str) -> int:
     """Give up whatever a job that is over had still on its way; how many."""
-    return connection.execute(
-        update(outbox)
-        .where(outbox.c.job_id == job_id, outbox.c.state.in_(_OPEN))
-        .values(state=PostState.DEAD, cause=cause)
-    ).rowcount
+    return connection.execute(_CLOSE, {"of": job_id, "cause": cause}).rowcount
 
 
 def _move(
     connection: Connection,
+    statement: ReturningUpdate[*tuple[Any, ...]],
+    /,
     *,
     job_id: int,
     purpose: Purpose,
     leave: Collection[PostState],
-    where: Collection[ColumnElement[bool]] = (),
     **values: Any,
 ) -> Posting | None:
-    row = connection.execute(
-        update(outbox)
-        .where(
-            outbox.c.job_id == job_id,
-            outbox.c.purpose == purpose,
-            outbox.c.state.in_(leave),
-            *where,
-        )
-        .values(**values)
-        .returning(*outbox.c)
-    ).one_or_none()
+    keys = {"of": job_id, "for": purpose, "leave": sorted(leave)}
+    row = connection.execute(statement, {**keys, **values}).one_or_none()
     return None if row is None else _posting(row)
 
 

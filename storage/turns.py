@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, String, cast, func, insert, literal, select, update
+from sqlalchemy import Connection, String, bindparam, cast, func, insert, literal, select, update
 
 from storage.errors import Duplicate, IllegalMove, UnknownReference
 from storage.schema import holds, interactions, turns
@@ -26,6 +26,25 @@ from storage.types import (
 _ERASED = {"author_name": "", "question": "", "attachments": "[]"}
 
 
+_WINDOW = (
+    select(
+        turns.c.author_id,
+        turns.c.author_name,
+        turns.c.question,
+        turns.c.attachments,
+        turns.c.answer,
+        turns.c.tokens,
+    )
+    .where(
+        turns.c.channel_id == bindparam("of"),
+        turns.c.state == TurnState.FINISHED,
+        turns.c.forgotten_us.is_(None),
+    )
+    .order_by(turns.c.id.desc())
+    .limit(bindparam("most"))
+)
+
+
 def window(
     connection: Connection, *, channel_id: int, tokens_max: int, turns_max: int
 ) -> tuple[PastTurn, ...]:
@@ -34,23 +53,7 @@ def window(
     Without gaps: the first that does not fit ends the window. Turns stand in the order in which
     they were asked.
     """
-    rows = connection.execute(
-        select(
-            turns.c.author_id,
-            turns.c.author_name,
-            turns.c.question,
-            turns.c.attachments,
-            turns.c.answer,
-            turns.c.tokens,
-        )
-        .where(
-            turns.c.channel_id == channel_id,
-            turns.c.state == TurnState.FINISHED,
-            turns.c.forgotten_us.is_(None),
-        )
-        .order_by(turns.c.id.desc())
-        .limit(turns_max)
-    ).all()
+    rows = connection.execute(_WINDOW, {"of": channel_id, "most": turns_max}).all()
     fitting: list[PastTurn] = []
     room = tokens_max
     for row in rows:
@@ -72,29 +75,39 @@ def window(
     return tuple(reversed(fitting))
 
 
+_KNOWN = select(turns.c.id).where(turns.c.reference == bindparam("of"))
+_BEGIN = insert(turns)
+
+
 def begin(connection: Connection, *, turn: NewTurn, now_us: int) -> None:
     """Store a question that is about to be asked. Raises Duplicate when it is known."""
-    known = connection.execute(select(turns.c.id).where(turns.c.reference == turn.reference))
+    known = connection.execute(_KNOWN, {"of": turn.reference})
     if known.one_or_none() is not None:
         raise Duplicate(reference=turn.reference)
     attachments = [
         {"filename": a.filename, "content_type": a.content_type} for a in turn.attachments
     ]
     connection.execute(
-        insert(turns).values(
-            reference=turn.reference,
-            channel_id=turn.channel_id,
-            guild_id=turn.guild_id,
-            author_id=turn.author_id,
-            author_name=turn.author_name,
-            model=turn.model,
-            question=turn.question,
-            attachments=json.dumps(attachments),
-            cost_estimate_ucr=turn.cost_estimate_ucr,
-            state=TurnState.PENDING,
-            begun_us=now_us,
-        )
+        _BEGIN,
+        {
+            "reference": turn.reference,
+            "channel_id": turn.channel_id,
+            "guild_id": turn.guild_id,
+            "author_id": turn.author_id,
+            "author_name": turn.author_name,
+            "model": turn.model,
+            "question": turn.question,
+            "attachments": json.dumps(attachments),
+            "cost_estimate_ucr": turn.cost_estimate_ucr,
+            "state": TurnState.PENDING,
+            "begun_us": now_us,
+        },
     )
+
+
+_OF = update(turns).where(turns.c.reference == bindparam("of"))
+_OF_PENDING = _OF.where(turns.c.state == TurnState.PENDING)
+_OF_ENDED = _OF.where(turns.c.ended_us.is_not(None))
 
 
 def note_cost(connection: Connection, *, reference: str, cost_estimate_ucr: int) -> None:
@@ -102,18 +115,12 @@ def note_cost(connection: Connection, *, reference: str, cost_estimate_ucr: int)
 
     A note that comes too late, or for a turn that is not known, changes nothing.
     """
-    connection.execute(
-        update(turns)
-        .where(turns.c.reference == reference, turns.c.state == TurnState.PENDING)
-        .values(cost_estimate_ucr=cost_estimate_ucr)
-    )
+    connection.execute(_OF_PENDING, {"of": reference, "cost_estimate_ucr": cost_estimate_ucr})
 
 
 def show_at(connection: Connection, *, reference: str, message_id: int) -> None:
     """Remember where the answer appears, for a restart. Raises UnknownReference."""
-    shown = connection.execute(
-        update(turns).where(turns.c.reference == reference).values(message_id=message_id)
-    )
+    shown = connection.execute(_OF, {"of": reference, "message_id": message_id})
     if shown.rowcount == 0:
         raise UnknownReference(reference=reference)
 
@@ -129,14 +136,14 @@ def finish(
     assert tokens >= 0
     forgotten = _pending(connection, reference, move="finish")
     connection.execute(
-        update(turns)
-        .where(turns.c.reference == reference, turns.c.state == TurnState.PENDING)
-        .values(
-            state=TurnState.FINISHED,
-            answer="" if forgotten else answer,
-            tokens=tokens,
-            ended_us=now_us,
-        )
+        _OF_PENDING,
+        {
+            "of": reference,
+            "state": TurnState.FINISHED,
+            "answer": "" if forgotten else answer,
+            "tokens": tokens,
+            "ended_us": now_us,
+        },
     )
 
 
@@ -151,46 +158,52 @@ def abandon(
     assert tokens >= 0
     _pending(connection, reference, move="abandon")
     connection.execute(
-        update(turns)
-        .where(turns.c.reference == reference, turns.c.state == TurnState.PENDING)
-        .values(state=TurnState.ABANDONED, cause=cause, tokens=tokens, ended_us=now_us, **_ERASED)
+        _OF_PENDING,
+        {
+            "of": reference,
+            "state": TurnState.ABANDONED,
+            "cause": cause,
+            "tokens": tokens,
+            "ended_us": now_us,
+            **_ERASED,
+        },
     )
 
 
 def mark_shown(connection: Connection, *, reference: str, now_us: int) -> None:
     """Remember that the end of a turn needs no telling any more."""
-    connection.execute(
-        update(turns)
-        .where(turns.c.reference == reference, turns.c.ended_us.is_not(None))
-        .values(shown_us=now_us)
+    connection.execute(_OF_ENDED, {"of": reference, "shown_us": now_us})
+
+
+_OWED = (
+    select(
+        turns.c.reference,
+        turns.c.channel_id,
+        turns.c.author_id,
+        turns.c.message_id,
+        turns.c.answer,
+        holds.c.charged_ucr,
+        interactions.c.token,
     )
+    .outerjoin(holds, holds.c.reference == turns.c.reference)
+    .outerjoin(
+        interactions,
+        (turns.c.reference == literal("i:") + cast(interactions.c.id, String))
+        & interactions.c.token.is_not(None)
+        & (interactions.c.expires_us > bindparam("now_us")),
+    )
+    .where(turns.c.ended_us >= bindparam("since_us"), turns.c.shown_us.is_(None))
+    .order_by(turns.c.id)
+    .limit(bindparam("most"))
+)
 
 
 def owed(
     connection: Connection, *, since_us: int, turns_max: int, now_us: int
 ) -> tuple[OwedTurn, ...]:
     """The turns that ended since then and whose end nobody was shown, oldest first."""
-    rows = connection.execute(
-        select(
-            turns.c.reference,
-            turns.c.channel_id,
-            turns.c.author_id,
-            turns.c.message_id,
-            turns.c.answer,
-            holds.c.charged_ucr,
-            interactions.c.token,
-        )
-        .outerjoin(holds, holds.c.reference == turns.c.reference)
-        .outerjoin(
-            interactions,
-            (turns.c.reference == literal("i:") + cast(interactions.c.id, String))
-            & interactions.c.token.is_not(None)
-            & (interactions.c.expires_us > now_us),
-        )
-        .where(turns.c.ended_us >= since_us, turns.c.shown_us.is_(None))
-        .order_by(turns.c.id)
-        .limit(turns_max)
-    )
+    limits = {"since_us": since_us, "most": turns_max, "now_us": now_us}
+    rows = connection.execute(_OWED, limits)
     return tuple(
         OwedTurn(
             reference=row.reference,
@@ -250,19 +263,22 @@ def others_broken(connection: Connection, *, author_id: int, since_us: int) -> i
     ).scalar_one()
 
 
+_OPEN = (
+    select(
+        turns.c.reference,
+        turns.c.channel_id,
+        turns.c.author_id,
+        turns.c.message_id,
+        turns.c.cost_estimate_ucr,
+    )
+    .where(turns.c.state == TurnState.PENDING)
+    .order_by(turns.c.id)
+)
+
+
 def open_turns(connection: Connection) -> tuple[OpenTurn, ...]:
     """What a former process left pending, oldest first; as many as it had running at once."""
-    rows = connection.execute(
-        select(
-            turns.c.reference,
-            turns.c.channel_id,
-            turns.c.author_id,
-            turns.c.message_id,
-            turns.c.cost_estimate_ucr,
-        )
-        .where(turns.c.state == TurnState.PENDING)
-        .order_by(turns.c.id)
-    )
+    rows = connection.execute(_OPEN)
     return tuple(
         OpenTurn(
             reference=row.reference,
@@ -294,11 +310,12 @@ def forget(connection: Connection, *, channel_id: int, now_us: int) -> int:
     return dropped
 
 
+_STATE = select(turns.c.state, turns.c.forgotten_us).where(turns.c.reference == bindparam("of"))
+
+
 def _pending(connection: Connection, reference: str, *, move: str) -> bool:
     """See that the turn may still end; whether it was forgotten meanwhile."""
-    row = connection.execute(
-        select(turns.c.state, turns.c.forgotten_us).where(turns.c.reference == reference)
-    ).one_or_none()
+    row = connection.execute(_STATE, {"of": reference}).one_or_none()
     if row is None:
         raise UnknownReference(reference=reference)
     if row.state != TurnState.PENDING:

@@ -75,8 +75,8 @@ CALLING_BACK = (
         edits=(
             Edit(
                 path="storage/inbox.py",
-                old="            .values(woken=1, due_us=earlier(now_us))\n",
-                new="            .values(woken=1)\n",
+                old=".values(woken=1, due_us=EARLIER)",
+                new=".values(woken=1)",
             ),
         ),
         seeds=30,

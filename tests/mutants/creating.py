@@ -145,8 +145,8 @@ CREATING = (
         edits=(
             Edit(
                 path="storage/job_rows.py",
-                old="    return ~taken\n",
-                new="    return taken | ~taken\n",
+                old="UNBOUND = ~_TAKEN\n",
+                new="UNBOUND = _TAKEN | ~_TAKEN\n",
             ),
             Edit(
                 path="storage/migrations/versions/v0002_jobs.py",

@@ -88,9 +88,9 @@ KEEPING = (
         edits=(
             Edit(
                 path="storage/interactions.py",
-                old="    if connection.execute(found).one_or_none() is not None:\n"
+                old="    if found.one_or_none() is not None:\n"
                 '        raise Duplicate(reference=f"i:{interaction_id}")\n',
-                new="    if connection.execute(found).one_or_none() is not None:\n        return\n",
+                new="    if found.one_or_none() is not None:\n        return\n",
             ),
         ),
         killers=("tests/unit/storage/test_interactions.py",),

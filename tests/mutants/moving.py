@@ -69,9 +69,8 @@ MOVING = (
         edits=(
             Edit(
                 path="storage/job_rows.py",
-                old='"due_us": case((over, NEVER_US), '
-                "(jobs.c.woken == 1, min(due_us, now_us)), else_=due_us),",
-                new='"due_us": case((over, NEVER_US), else_=due_us),',
+                old='        (jobs.c.woken == 1, bindparam("until_woken_us")),\n',
+                new="",
             ),
         ),
         killers=("tests/unit/storage/test_jobs_queue.py", "tests/unit/jobs"),

@@ -27,8 +27,8 @@ POSTING = (
             ),
             Edit(
                 path="storage/outbox.py",
-                old="                nonce=nonce_of(reference, purpose),\n",
-                new='                nonce=f"{nonce_of(reference, purpose)[:12]}{job_id}",\n',
+                old='                "nonce": nonce_of(reference, purpose),\n',
+                new='                "nonce": f"{nonce_of(reference, purpose)[:12]}{job_id}",\n',
             ),
         ),
         killers=("tests/unit/storage/test_outbox.py", _POSTING),
