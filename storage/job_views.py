@@ -238,6 +238,8 @@ def _forget(
 ) -> tuple[str, ...]:
     found, dropped = over
     names = connection.execute(found, values).scalars().all()
+    if not names:
+        return ()
     connection.execute(dropped, values)
     return _sorted(set(names) - kept_files(connection))
 
