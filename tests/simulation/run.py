@@ -24,7 +24,10 @@ from tests.simulation.loop import Overdue
 from tests.simulation.world import Report, Spared, World
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
-CHUNK = 20
+CHUNK = 250
+"""Worlds that a process runs on one ground: a new one compiles every statement again."""
+CHUNKS_MIN = 4
+"""For each process, so that none of them waits long for the last one."""
 COLLECT_EVERY = 100
 """Worlds between two collections of garbage, which are cycles of tasks and their errors."""
 REPLAYS_MAX = 150
@@ -228,9 +231,10 @@ def _chunk(seeds: range) -> Totals:
 
 def simulate(first: int, count: int, processes: int) -> Totals:
     """Run them all, and tell how far it is."""
+    size = max(1, min(CHUNK, count // (processes * CHUNKS_MIN)))
     chunks = [
-        range(begin, min(begin + CHUNK, first + count))
-        for begin in range(first, first + count, CHUNK)
+        range(begin, min(begin + size, first + count))
+        for begin in range(first, first + count, size)
     ]
     totals, began_s, told_s = Totals(), time.monotonic(), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
