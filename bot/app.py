@@ -27,6 +27,7 @@ from bot.limits import STABLE_LOOK_S
 from bot.providers.http import make_session
 from bot.results.folder import ResultFolder, folder_beside
 from bot.settings import Settings
+from bot.text import console
 from bot.web.callbacks import CallbackRoute, add_callback_routes
 from bot.web.health import add_health_routes
 from bot.web.server import WebServer
@@ -66,6 +67,9 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url)
         stack.push_async_callback(database.close)
+        if database.misses_log:
+            advice = console.log_missing(str(sqlite_path(settings.database_url)))
+            _log.error("database_log_missing", fault="F-113", advice=advice)
         store = WatchedStore(database, on_fenced=stop.set)
         _warn_of_old_sqlite()
         session = make_session()

@@ -23,7 +23,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from storage import locks, migrate, sqlite
 from storage.errors import StoreCorrupt, StoreUnavailable
 
-__all__ = ["Connection", "Database", "Store", "existed", "lock_path", "sqlite_path"]
+__all__ = [
+    "Connection",
+    "Database",
+    "Store",
+    "existed",
+    "lock_path",
+    "refuse_lost_log",
+    "sqlite_path",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,6 +85,9 @@ class Database:
         self._engine = engine
         self._path = path
         self._lock = lock
+        self.misses_log = False
+        """The last process was killed and its write-ahead log is gone: lost, or written into the
+        database by whatever tool opened it since (F-113)."""
         self._epoch = 0
         self._running: set[asyncio.Task[object]] = set()
         self._closed = False
@@ -86,11 +97,12 @@ class Database:
         """Lock, check, migrate, fence; in this order (reliability.md S-10).
 
         Makes the directory (0700) and the file (0600) when they never existed. Raises StoreInUse
-        (another process), StoreCorrupt (damaged, missing where one was, not ours),
+        (another process), StoreCorrupt (damaged, it or its log missing, not ours),
         StoreUnavailable (cannot be written), ValueError (not a URL of ours).
         """
         path = sqlite_path(url)
         lock = _claim(path)
+        misses_log = lock.was_left and path.stat().st_size > 0 and not _log_path(path).exists()
         engine = create_async_engine(
             make_url(url),
             pool_size=1,
@@ -102,6 +114,7 @@ class Database:
         )
         sqlite.attach(engine.sync_engine)
         database = cls(engine=engine, path=path, lock=lock)
+        database.misses_log = misses_log
         try:
             await database._run(_check, path)
             database._epoch = await database._run(_start)
@@ -193,8 +206,23 @@ def _claim(path: Path) -> locks.FileLock:
     return lock
 
 
+def refuse_lost_log(path: Path) -> None:
+    """Raise StoreCorrupt where somebody took the write-ahead log away, and commits with it (F-113).
+
+    SQLite makes the log before its index and removes it after that, so an index alone is no work of
+    its own. Looked at twice, because a process may start in between.
+    """
+    log, index = _log_path(path), path.with_name(path.name + "-shm")
+    if not log.exists() and index.exists() and not log.exists():
+        raise StoreCorrupt(path=str(path), cause="log missing")
+
+
 def lock_path(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
+
+
+def _log_path(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 def _marker(path: Path) -> Path:
@@ -206,13 +234,14 @@ def existed(path: Path) -> bool:
 
     False also for one that is just being made.
     """
-    return _marker(path).exists() or path.with_name(path.name + "-wal").exists()
+    return _marker(path).exists() or _log_path(path).exists()
 
 
 def _ensure_file(path: Path) -> None:
-    """Never an empty database in place of a missing one (F-113)."""
+    """Never an empty database in place of a missing one, nor one without its commits (F-113)."""
     if existed(path) and (not path.exists() or path.stat().st_size == 0):
         raise StoreCorrupt(path=str(path), cause="missing")
+    refuse_lost_log(path)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(descriptor, 0o600)

@@ -29,8 +29,10 @@ NETWORK_FILESYSTEMS = frozenset(
 class FileLock:
     """An exclusive `flock` beside the database; the kernel drops it when the process dies."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, was_left: bool) -> None:
         self._descriptor: int | None = descriptor
+        self.was_left = was_left
+        """The last holder died with it: a release takes the holder's note away."""
 
     @classmethod
     def acquire(cls, path: Path, *, database: Path) -> FileLock:
@@ -42,14 +44,16 @@ class FileLock:
             held = _held(descriptor, database)
             os.close(descriptor)
             raise held from error
+        was_left = os.fstat(descriptor).st_size > 0
         note = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note.encode(), 0)
-        return cls(descriptor)
+        return cls(descriptor, was_left=was_left)
 
     def release(self) -> None:
         """Let the next process in. The file stays: removing it would let two in at once."""
         if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from storage import locks, migrate, sqlite
-from storage.database import existed, lock_path, sqlite_path
+from storage.database import existed, lock_path, refuse_lost_log, sqlite_path
 from storage.errors import StoreCorrupt
 
 P = ParamSpec("P")
@@ -64,12 +64,13 @@ def view(
 ) -> T:
     """Run `body` on one moment of the database; it blocks, so it is nothing for a loop.
 
-    Raises `StoreCorrupt` (missing, damaged, not ours), `OlderSchema`, `StoreUnavailable` (cannot
-    be read; also when the body writes), ValueError (not a URL of ours).
+    Raises `StoreCorrupt` (it or its log missing, damaged, not ours), `OlderSchema`,
+    `StoreUnavailable` (cannot be read; also when the body writes), ValueError (not a URL of ours).
     """
     path = sqlite_path(url)
     if not path.is_file() or path.stat().st_size == 0:
         raise StoreCorrupt(path=str(path), cause="missing")
+    refuse_lost_log(path)
     engine = create_engine(
         "sqlite+pysqlite://", creator=lambda: _open(path), poolclass=NullPool, hide_parameters=True
     )

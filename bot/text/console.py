@@ -47,11 +47,28 @@ def store_corrupt(error: StoreCorrupt) -> str:
                 f"{error.path}.exists if you want to begin anew.",
             ]
         )
+    if error.cause == "log missing":
+        return "\n".join(
+            [
+                f"The newest changes to the database {error.path} are missing: they were in",
+                f"{error.path}-wal, which is gone since the last process died.",
+                "Put that file back. If it is lost: restore your newest backup, or remove",
+                f"{error.path}-shm to go on without those changes.",
+            ]
+        )
     return "\n".join(
         [
             f"The database {error.path} cannot be used: {error.cause}.",
             "Restore your newest backup there, with no -wal and -shm file beside it.",
         ]
+    )
+
+
+def log_missing(path: str) -> str:
+    return (
+        f"The last process was killed, and {path}-wal is gone since. All is well if a tool such as "
+        "sqlite3 opened the database meanwhile, or if you restored a backup. If somebody removed "
+        "that file, the newest changes are lost; do not put it back now, it would damage the rest."
     )
 
 

@@ -171,6 +171,28 @@ def test_a_database_that_vanished_ends_with_74(migrated: Shell, verb: str) -> No
     assert not migrated.database.exists()
 
 
+@pytest.mark.parametrize("verb", ["run", "check", "migrate", "audit"])
+def test_a_database_without_its_log_ends_with_74(migrated: Shell, verb: str) -> None:
+    """F-113: the commits in it are gone; nobody goes on as if they had never been."""
+    migrated.database.with_name("atelier.db-shm").write_bytes(bytes(32_768))
+    done = migrated.run_with_keys(verb)
+    assert done.returncode == 74
+    assert "atelier.db-wal" in done.stderr
+    assert "backup" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not migrated.database.with_name("atelier.db-wal").exists()
+
+
+def test_a_log_that_may_be_lost_is_told_at_the_start(migrated: Shell) -> None:
+    """F-113: both companions of a killed process are gone."""
+    migrated.database.with_name("atelier.db.lock").write_text('{"pid": 1}', encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = migrated.run_with_keys("run", WEB_PORT=str(taken.getsockname()[1]))
+    assert done.returncode == 78
+    assert "database_log_missing" in done.stdout + done.stderr
+    assert "newest changes are lost" in done.stdout + done.stderr
+
+
 @pytest.fixture
 def held(migrated: Shell) -> Iterator[Shell]:
     """A database that a live process holds: this one."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
-from storage import preferences, sqlite
+from storage import preferences, readonly, sqlite
 from storage.database import Database, sqlite_path
 from storage.errors import StoreCorrupt, StoreUnavailable
 
@@ -69,6 +70,59 @@ async def test_who_removes_the_marker_too_gets_a_new_database(url: str) -> None:
     path.with_name("atelier.db.exists").unlink()
     await (await Database.open(url)).close()
     assert path.stat().st_size > 0
+
+
+async def _killed(url: str, folder: Path) -> Path:
+    """The files as `kill -9` leaves them: the last commit is in the log alone."""
+    database = await Database.open(url)
+    await database.transact(put, "last")
+    shutil.copytree(sqlite_path(url).parent, folder)
+    await database.close()
+    return folder / "atelier.db"
+
+
+async def test_a_log_that_was_taken_away_is_missed(url: str, tmp_path: Path) -> None:
+    """F-113: SQLite itself never leaves the index of a log without the log; commits are lost."""
+    path = await _killed(url, tmp_path / "killed")
+    log = path.with_name("atelier.db-wal")
+    kept = log.read_bytes()
+    log.unlink()
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt) as refused:
+            await Database.open(f"sqlite+aiosqlite:///{path}")
+        assert refused.value.cause == "log missing"
+        assert not log.exists()
+    assert path.read_bytes() == before
+    log.write_bytes(kept)
+    database = await Database.open(f"sqlite+aiosqlite:///{path}")
+    assert await database.read(preferences.get, key="last") == "1"
+    assert not database.misses_log
+    await database.close()
+
+
+@pytest.mark.parametrize("companions", [("-wal", "-shm"), ()])
+async def test_a_log_that_may_have_been_taken_away_is_told(
+    url: str, tmp_path: Path, companions: tuple[str, ...]
+) -> None:
+    """F-113: both gone, after a kill: lost, or another tool wrote them into the database. Once."""
+    path = await _killed(url, tmp_path / "killed")
+    for companion in companions:
+        path.with_name(path.name + companion).unlink()
+    for is_told in (bool(companions), False):
+        database = await Database.open(f"sqlite+aiosqlite:///{path}")
+        assert database.misses_log is is_told
+        await database.close()
+
+
+async def test_no_log_is_missed_where_none_has_to_be(url: str) -> None:
+    """Before the first start, after an orderly end, and when somebody only looked meanwhile."""
+    for _ in range(3):
+        database = await Database.open(url)
+        assert not database.misses_log
+        readonly.view(url, lambda c: c.exec_driver_sql("SELECT 1").close())
+        await database.close()
+        readonly.view(url, lambda c: c.exec_driver_sql("SELECT 1").close())
 
 
 def _overwrite(path: Path, offset: int, content: bytes) -> None:
