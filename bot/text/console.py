@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from shlex import quote
 
 from bot.catalogue.catalogue import Catalogue
 from bot.errors import (
@@ -39,12 +40,14 @@ def settings_problems(problems: Iterable[Problem]) -> str:
 
 
 def store_corrupt(error: StoreCorrupt) -> str:
+    """F-113: what is wrong, and the commands that put a backup in its place."""
     if error.cause == "missing":
         return "\n".join(
             [
                 f"The database {error.path} was there before and is missing now.",
-                "An empty one is not put in its place: restore your backup, or remove the file",
-                f"{error.path}.exists if you want to begin anew.",
+                "An empty one is not put in its place. To begin anew all the same, remove the file",
+                f"{error.path}.exists.",
+                *_restore(error.path),
             ]
         )
     if error.cause == "log missing":
@@ -52,15 +55,25 @@ def store_corrupt(error: StoreCorrupt) -> str:
             [
                 f"The newest changes to the database {error.path} are missing: they were in",
                 f"{error.path}-wal, which is gone since the last process died.",
-                "Put that file back. If it is lost: restore your newest backup, or remove",
-                f"{error.path}-shm to go on without those changes.",
+                "Put that file back. If it is lost, you can go on without those changes:",
+                f"  rm -f {quote(f'{error.path}-shm')}",
+                *_restore(error.path),
             ]
         )
     return "\n".join(
         [
             f"The database {error.path} cannot be used: {error.cause}.",
-            "Restore your newest backup there, with no -wal and -shm file beside it.",
+            "Keep a copy of it for whoever may mend it.",
+            *_restore(error.path),
         ]
+    )
+
+
+def _restore(path: str) -> tuple[str, str]:
+    log, index = quote(f"{path}-wal"), quote(f"{path}-shm")
+    return (
+        "To restore your newest backup (see Backup in README.md):",
+        f"  rm -f {log} {index} && cp backup.db {quote(path)} && python -m bot audit",
     )
 
 

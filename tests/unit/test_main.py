@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -48,6 +49,19 @@ class Shell:
                 "WEB_PORT": "0",
                 **environ,
             },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+
+    def sh(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Lines for the operator's own shell."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["/bin/sh", "-c", script],
+            cwd=self.home,
+            env={"PATH": path, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
@@ -191,6 +205,31 @@ def test_a_log_that_may_be_lost_is_told_at_the_start(migrated: Shell) -> None:
     assert done.returncode == 78
     assert "database_log_missing" in done.stdout + done.stderr
     assert "newest changes are lost" in done.stdout + done.stderr
+
+
+async def test_the_readmes_backup_and_restore_do_what_it_says(migrated: Shell) -> None:
+    """F-113, F-116: copied beside the running bot, put back in place of a damaged file."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("**Backup**")[2]
+    backup, restore = re.findall(r"```sh\n(.+?)\n```", section, re.DOTALL)[:2]
+    database = await Database.open(f"sqlite+aiosqlite:///{migrated.database}")
+    try:
+        await database.transact(preferences.put, key="a", value="kept", now_us=1)
+        copied = await asyncio.to_thread(migrated.sh, backup)
+        await database.transact(preferences.put, key="a", value="later", now_us=1)
+    finally:
+        await database.close()
+    assert copied.returncode == 0, copied.stderr
+    assert (migrated.home / "backup.db").stat().st_mode & 0o777 == 0o600
+    migrated.database.write_bytes(b"\xa5" * 8_192)
+    migrated.database.with_name("atelier.db-shm").write_bytes(bytes(32_768))
+    told = migrated.run_with_keys("run").stderr
+    restored = migrated.sh(restore)
+    assert restored.returncode == 0, restored.stderr
+    assert "sound" in restored.stdout
+    assert "README.md" in told
+    database = await Database.open(f"sqlite+aiosqlite:///{migrated.database}")
+    assert await database.read(preferences.get, key="a") == "kept"
+    await database.close()
 
 
 @pytest.fixture

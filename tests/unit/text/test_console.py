@@ -63,7 +63,10 @@ def test_a_damaged_database_is_told_apart_from_a_missing_one() -> None:
     damaged = console.store_corrupt(StoreCorrupt(path="x.db", cause="page 3"))
     assert "x.db.exists" in missing
     assert "page 3" in damaged
-    assert "-wal" in damaged
+    assert "rm -f x.db-wal x.db-shm" in damaged
+    assert "cp backup.db x.db" in damaged
+    assert "README.md" in missing
+    assert "README.md" in damaged
     assert "disk full" in console.store_unavailable(StoreUnavailable(cause="disk full"))
 
 
