@@ -158,8 +158,10 @@ async def _serve(
 async def _tell_when_ready(client: AtelierBot, left: Left) -> None:
     await client.wait_until_ready()
     _log.info("ready", user=str(client.user), guilds=len(client.guilds))
-    await client.reception.tell_interrupted(client, left.interactions)
-    await client.tell_interrupted(left.turns)
+    await asyncio.gather(
+        client.reception.tell_interrupted(client, left.interactions),
+        client.tell_interrupted(left.turns),
+    )
     await client.keep_telling()
 
 

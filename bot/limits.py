@@ -172,6 +172,9 @@ VOID_DELAY_S_MAX = 300.0
 """F-111: a full disk is emptied by somebody, and then nobody's credits stay held for long."""
 VOID_WRITES_MAX = 180
 """Ten hours of tries; then the next question or start does it."""
+TELLERS_MAX = 8
+"""Channels or commands told at once after a restart: each takes two or three of the fifty requests
+per second that Discord allows, and results are delivered meanwhile."""
 OWED_TURNS_MAX = 500
 """Ends told after a restart: as many answers as ran at once, and a few that broke off before."""
 OWED_AGE_S_MAX = 86_400.0

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ from bot.limits import (
     OWED_DELAY_S_MAX,
     RATE_LIMIT_WAIT_S_MAX,
     START_DELAY_S_MAX,
+    TELLERS_MAX,
 )
 from bot.text.messages import Notice, message, short_reference
 from storage.errors import Duplicate, StorageError
@@ -323,16 +325,26 @@ class AtelierBot(commands.Bot):
     async def tell_interrupted(self, turns: Sequence[OwedTurn]) -> bool:
         """Say what became of the answers whose end was owed; whether none is owed any more.
 
-        What Discord refuses for good is let go; the rest is for the next time.
+        What Discord refuses for good is let go; the rest is for the next time. Channels are told
+        side by side, because Discord limits each; in a channel one after the other.
         """
-        is_told = True
+        by_channel: defaultdict[int, list[OwedTurn]] = defaultdict(list)
         for turn in turns:
-            with rest_breaker.delivering(is_result=turn.answer is not None):
-                if not await recovery.tell(self, turn):
-                    is_told = False
-                    continue
-            try:
-                await self.services.chat.told(turn.reference)
-            except StorageError as error:
-                _log.warning("told_not_noted", reference=turn.reference, error=repr(error))
-        return is_told
+            by_channel[turn.channel_id].append(turn)
+        gate = asyncio.Semaphore(TELLERS_MAX)
+
+        async def tell_channel(owed: Sequence[OwedTurn]) -> bool:
+            async with gate:
+                return all([await self._tell(turn) for turn in owed])
+
+        return all(await asyncio.gather(*map(tell_channel, by_channel.values())))
+
+    async def _tell(self, turn: OwedTurn) -> bool:
+        with rest_breaker.delivering(is_result=turn.answer is not None):
+            if not await recovery.tell(self, turn):
+                return False
+        try:
+            await self.services.chat.told(turn.reference)
+        except StorageError as error:
+            _log.warning("told_not_noted", reference=turn.reference, error=repr(error))
+        return True

@@ -20,7 +20,7 @@ from bot.discordio.by_token import ORIGINAL, hook_of
 from bot.discordio.cards import notice_card
 from bot.discordio.faults import DISCORD_ERRORS
 from bot.errors import Restarting
-from bot.limits import INTERACTION_TOKEN_S, RECEIVE_TIMEOUT_S
+from bot.limits import INTERACTION_TOKEN_S, RECEIVE_TIMEOUT_S, TELLERS_MAX
 from bot.text.answers import PLACEHOLDERS
 from bot.text.messages import message
 from storage import interactions
@@ -80,18 +80,26 @@ class Reception:
 
         What has an answer keeps it, and so does a card whose button was pressed.
         """
-        for one in left:
-            card = notice_card(message(Restarting(), reference=f"i:{one.id}"))
-            hook = hook_of(client, one.token)
-            try:
-                if _waits(await hook.fetch_message(ORIGINAL), one.id):
-                    nobody = discord.AllowedMentions.none()
-                    await hook.edit_message(  # type: ignore[call-overload]  # a card needs it gone
-                        ORIGINAL, content=None, view=card, allowed_mentions=nobody
-                    )
-            except DISCORD_ERRORS as error:  # F-2: it never was acknowledged
-                _log.info("interrupted_not_told", reference=f"i:{one.id}", error=repr(error))
-            await self._end(one.id)
+        gate = asyncio.Semaphore(TELLERS_MAX)
+
+        async def tell(one: OpenInteraction) -> None:
+            async with gate:
+                await self._tell(client, one)
+
+        await asyncio.gather(*map(tell, left))
+
+    async def _tell(self, client: discord.Client, one: OpenInteraction) -> None:
+        card = notice_card(message(Restarting(), reference=f"i:{one.id}"))
+        hook = hook_of(client, one.token)
+        try:
+            if _waits(await hook.fetch_message(ORIGINAL), one.id):
+                nobody = discord.AllowedMentions.none()
+                await hook.edit_message(  # type: ignore[call-overload]  # a card needs it gone
+                    ORIGINAL, content=None, view=card, allowed_mentions=nobody
+                )
+        except DISCORD_ERRORS as error:  # F-2: it never was acknowledged
+            _log.info("interrupted_not_told", reference=f"i:{one.id}", error=repr(error))
+        await self._end(one.id)
 
     async def close(self) -> None:
         """Let the last endings be written; who is cut off later is told after the restart."""

@@ -10,6 +10,7 @@ import discord
 import pytest
 
 from bot.chat.service import ChatService
+from bot.discordio import recovery
 from bot.discordio.recovery import tell
 from bot.discordio.render import pages
 from bot.limits import BAN_PAUSE_S, INVALID_REQUESTS_STOP, OWED_DELAY_S_MAX
@@ -190,6 +191,31 @@ class Away:
 async def test_while_discord_is_away_the_next_start_may_try() -> None:
     """S-7: nothing is let go for a network that will be back."""
     assert not await tell(cast("discord.Client", Away()), owed("m:1"))
+
+
+async def test_a_channel_that_is_held_up_delays_no_other(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-19: Discord limits each channel; in one channel the oldest is told first."""
+    let_go, elsewhere = asyncio.Event(), asyncio.Event()
+    told: list[str] = []
+
+    async def held_up(_client: discord.Client, turn: OwedTurn) -> bool:
+        if turn.channel_id == GENERAL_ID:
+            await let_go.wait()
+        else:
+            elsewhere.set()
+        told.append(turn.reference)
+        return True
+
+    monkeypatch.setattr(recovery, "tell", held_up)
+    turns = [owed("m:1"), owed("m:2"), replace(owed("m:3"), channel_id=GENERAL_ID + 1)]
+    telling = asyncio.create_task(town.bot.tell_interrupted(turns))
+    async with asyncio.timeout(PATIENCE_S):
+        await elsewhere.wait()
+        let_go.set()
+        assert await telling
+    assert told == ["m:3", "m:1", "m:2"]
 
 
 async def test_the_client_notes_whom_it_told(town: Town) -> None:

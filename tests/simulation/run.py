@@ -21,7 +21,8 @@ from pathlib import Path
 from tests.simulation.faults import DATABASE, Fault
 from tests.simulation.ground import Ground
 from tests.simulation.loop import Overdue
-from tests.simulation.world import Report, Spared, World
+from tests.simulation.report import Report, Spared
+from tests.simulation.world import World
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 CHUNK = 250
@@ -240,6 +241,8 @@ def simulate(first: int, count: int, processes: int) -> Totals:
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         for part in pool.imap_unordered(_chunk, chunks):
             totals.join(part)
+            for seed, failure in sorted(part.failed.items()):
+                _say(f"SEED={seed} COMMIT={commit()} {failure}")
             if time.monotonic() - told_s > PROGRESS_S:
                 told_s = time.monotonic()
                 rate = totals.seeds / (told_s - began_s)

@@ -13,7 +13,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -58,6 +58,7 @@ from tests.simulation.pauses import Pauses
 from tests.simulation.ports import ProcessProvider
 from tests.simulation.process import Process, ProcessClock, ProcessStore
 from tests.simulation.provider import PROVIDER, Provider, Task
+from tests.simulation.report import Report, Spared
 from tests.simulation.request import PostedRequest
 from tests.simulation.scene import Scene
 from tests.simulation.trace import Trace, logged
@@ -105,39 +106,6 @@ OUR_MISTAKES = frozenset(
     }
 )
 """Log lines that only a bug of ours can cause."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """How a world went. `failure` is None for a good one."""
-
-    seed: int
-    failure: str | None
-    digest: str
-    virtual_s: float
-    steps: int
-    commits: int
-    crashes: int
-    busy_crashes: int
-    """Those that found an open job or turn."""
-    deaths: Counter[str]
-    """The last transactions of those that were killed."""
-    boots: int
-    hits: Counter[str]
-    commands: int
-    jobs: int
-    succeeded: int
-    turns: int
-    trace: Trace = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spared:
-    """What a replay leaves out, to find the shortest story of a failure."""
-
-    faults: frozenset[Fault] = frozenset()
-    commands: frozenset[int] = frozenset()
-    crashes: frozenset[int] = frozenset()
 
 
 class World:
