@@ -155,7 +155,10 @@ def unfinished(witness: Witness, shot: Shot) -> tuple[str, ...]:
     """What is not over, or not told; empty when there is nothing left to wait for."""
     return (
         *_unfinished(witness, shot),
-        *(f"F-3 message {one}: it thinks for ever" for one in witness.thinking),
+        *(
+            f"F-3 message {one}: it thinks for ever"
+            for one in witness.loading - witness.out_of_reach()
+        ),
         *_outcomes(witness, shot),
         *_answers(witness, shot),
     )

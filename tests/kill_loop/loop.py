@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import signal
 import time
@@ -38,7 +39,9 @@ START_SHARE: Final = (0.5, 1.05)
 USUAL_START_S: Final = 1.0
 """Until the first has been seen."""
 SETTLE_S: Final = 60.0
-"""How long everything may take to end when nothing goes wrong any more."""
+"""So long nothing may stand still when nothing goes wrong any more."""
+SETTLE_S_MAX: Final = 900.0
+"""Until all is over: a thousand lives of a second or two leave much that Discord's limits slow."""
 CALM_S: Final = 0.02
 """What the servers need to take in what the dead bot had sent."""
 
@@ -197,12 +200,14 @@ class KillLoop:
         await asyncio.to_thread(forgive_starts, self._data)
         life = await Life.start(town, self._data)
         await life.online()
-        until_s = time.monotonic() + SETTLE_S
-        calm = 0
-        while time.monotonic() < until_s and calm < 3:
+        moved_s, least, calm = began_s, math.inf, 0
+        while calm < 3 and time.monotonic() < min(moved_s + SETTLE_S, began_s + SETTLE_S_MAX):
             await asyncio.sleep(0.5)
             await town.call_back()
-            calm = calm + 1 if await self._is_over(witness, members) else 0
+            left = await self._left(witness, members)
+            if left < least:
+                moved_s, least = time.monotonic(), left
+            calm = 0 if left else calm + 1
         code = await life.end(signal.SIGTERM)
         self._report.settling_s = time.monotonic() - began_s
         await self._look(life, witness, members)
@@ -214,11 +219,11 @@ class KillLoop:
             ),
         )
 
-    async def _is_over(self, witness: Witness, members: Members) -> bool:
-        """Whether nothing is left to do: a look beside the running bot."""
+    async def _left(self, witness: Witness, members: Members) -> int:
+        """How much is left to do: a look beside the running bot."""
         taken = await asyncio.to_thread(shot.peek, self._data)
         witness.look(iter(list(members.asked)))
-        return not checks.unfinished(witness, taken)
+        return len(checks.unfinished(witness, taken))
 
     def _sum_up(self, witness: Witness, members: Members) -> None:
         report, taken = self._report, self._shot
@@ -227,6 +232,7 @@ class KillLoop:
         report.turns = Counter(turn.state for turn in taken.turns.values())
         report.entries = taken.entries
         report.held = len(checks.held(witness, taken))
+        report.out_of_reach = len(witness.out_of_reach())
         report.acknowledged = Counter(
             cards=len(witness.cards),
             answers=sum(bool(answer.prices_ucr) for answer in witness.answers.values()),

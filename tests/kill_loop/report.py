@@ -25,6 +25,8 @@ class Report:
     turns: Counter[str] = field(default_factory=Counter)
     acknowledged: Counter[str] = field(default_factory=Counter)
     held: int = 0
+    out_of_reach: int = 0
+    """Deferred answers whose token ended before any life was long enough to use it."""
     entries: int = 0
     broken: tuple[str, ...] = ()
     kept: str = ""
@@ -44,6 +46,7 @@ class Report:
             f"acknowledged and found again: {_told(self.acknowledged)}",
             f"jobs: {_told(self.jobs)}; held honestly {self.held}",
             f"answers: {_told(self.turns)}; entries in the ledger {self.entries}",
+            f"deferred answers whose 15 minutes were over: {self.out_of_reach}",
             f"killed while: {_told(self.phases)}",
             f"not over at death: {_told(self.at_death)}",
             f"aimed at (hit): {_aims(self.aims, self.hits)}",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.discord.world import Message, MessageFlag, Version
+from sandbox.discord.world import DISCORD_EPOCH_MS, Message, MessageFlag, Version
 from sandbox.provider.account import Entry
 from sandbox.provider.tasks.task import Task
 from tests.e2e.world import buttons, visible_text
@@ -23,6 +23,11 @@ _JOB: Final = re.compile(r"\bjob ([0-9A-Z]{4,12})\b")
 _CHARGED: Final = re.compile(r"\bcharged ([\d,.]*\d) credits\b")
 _NOT_CHARGED: Final = re.compile(r"\bnot charged\b")
 _ADDRESS: Final = re.compile(r"/callbacks/(\d+)/(\d+)/")
+
+TIMESTAMP_SHIFT: Final = 22
+"""docs.discord.com/developers/reference#snowflakes."""
+TOKEN_MS: Final = 15 * 60 * 1_000
+"""How long an interaction's token lives."""
 
 Json = dict[str, Any]
 
@@ -78,7 +83,7 @@ class Witness:
     cards: dict[int, Card] = field(default_factory=dict)
     answers: dict[int, Answer] = field(default_factory=dict)
     """By the id of the question."""
-    thinking: set[int] = field(default_factory=set)
+    loading: set[int] = field(default_factory=set)
     """Messages that still say *thinking…*."""
     grants: set[int] = field(default_factory=set)
     """Interactions whose answer says *Done*."""
@@ -111,13 +116,19 @@ class Witness:
 
     # --- Discord ----------------------------------------------------------------------------------
 
+    def out_of_reach(self) -> set[int]:
+        """Those that think and that no token reaches any more: F-3 ends after 15 minutes."""
+        now_ms = self.town.discord.world.clock.now_ms()
+        begun_ms = {one: (one >> TIMESTAMP_SHIFT) + DISCORD_EPOCH_MS for one in self.loading}
+        return {one for one, at_ms in begun_ms.items() if now_ms - at_ms >= TOKEN_MS}
+
     def _read(self, message: Message) -> None:
         if message.nonce is not None:
             self.nonces.setdefault((message.channel_id, str(message.nonce)), set()).add(message.id)
         self.pings[message.id] = len(message.notified)
         looks = [*map(_shown, message.history), _shown(message)]
         is_thinking = bool(message.flags & MessageFlag.LOADING) and not message.deleted
-        (self.thinking.add if is_thinking else self.thinking.discard)(message.id)
+        (self.loading.add if is_thinking else self.loading.discard)(message.id)
         jobs = {found[1] for look in looks if (found := _JOB.search(visible_text(look)))}
         if jobs:
             self._read_card(message, looks, jobs)
