@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import StaticPool
@@ -16,6 +16,7 @@ from sqlalchemy.pool import StaticPool
 from storage import sqlite
 from storage.errors import StoreUnavailable
 from storage.inline import MEMORY, InlineDatabase
+from tests.simulation.lean import LeanConnection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,7 +28,7 @@ WATCHED = ("accounts", "holds", "jobs", "callbacks", "turns")
 class Ground:
     """One connection for all worlds, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_lean: bool = True) -> None:
         migrated = InlineDatabase()
         # A connection that is listened to is slower at every statement: here `begin` is told,
         # and errors strike on another one.
@@ -40,6 +41,9 @@ class Ground:
         raw = self._connection.connection.driver_connection
         assert isinstance(raw, sqlite3.Connection)
         self.raw = raw
+        self._usual = self._connection
+        if is_lean:
+            self._usual = cast("Connection", LeanConnection(self._connection, raw))
         raw.isolation_level = None
         raw.deserialize(migrated.image())
         migrated.engine.dispose()
@@ -63,12 +67,9 @@ class Ground:
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `InlineDatabase.run`, on the connection that stays."""
-        return self._run_on(self._connection, lambda connection: body(connection, *args, **kwargs))
-
-    def _run_on(self, connection: Connection, body: Callable[[Connection], T]) -> T:
-        with sqlite.translating(MEMORY), connection.begin():
+        with sqlite.translating(MEMORY), self._connection.begin():
             self.raw.execute("BEGIN IMMEDIATE")
-            return body(connection)
+            return body(self._usual, *args, **kwargs)
 
     def run_until_error(self, body: Callable[[Connection], T], *, statements: int, cause: str) -> T:
         """F-111, F-112: an error comes after so many statements, the commit is the last of them."""
@@ -88,7 +89,9 @@ class Ground:
 
         with self._engine.connect() as watched:
             event.listen(watched, "before_cursor_execute", count)
-            return self._run_on(watched, counted)
+            with sqlite.translating(MEMORY), watched.begin():
+                self.raw.execute("BEGIN IMMEDIATE")
+                return counted(watched)
 
     def view(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -96,7 +99,7 @@ class Ground:
         """As `InlineDatabase.view`: a write is refused."""
         with sqlite.translating(MEMORY), self._connection.begin():
             self.raw.execute("BEGIN")
-            return sqlite.viewed(self._connection, body, *args, **kwargs)
+            return sqlite.viewed(self._usual, body, *args, **kwargs)
 
     def rows(self, statement: str, *values: Any) -> list[Any]:
         """Read beside everything else."""
