@@ -65,6 +65,7 @@ class CallbackRow(NamedTuple):
     body: str
     received_us: int
     seen_us: int | None
+    tries: int
 
 
 class TurnRow(NamedTuple):

@@ -136,7 +136,9 @@ def planned(statement: Any, given: Values, dialect: Dialect) -> Plan | None:
         else (name, expanded.additional_parameters[name], False)
         for name in expanded.positiontup
     ]
-    row: Any = namedtuple("row", [one.keyname for one in columns], rename=True)  # noqa: PYI024
+    row: Any = namedtuple(  # type: ignore[misc] # noqa: PYI024 - its fields are the statement's
+        "row", [one.keyname for one in columns], rename=True
+    )
     return Plan(text=expanded.statement, slots=tuple(slots), row=row._make if columns else None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from bot.limits import LATE_TRIES
 from tests.simulation.books import PENDING, Books, News
 from tests.simulation.invariants import Moment, invariant
 from tests.simulation.provider import Provider, Task
@@ -207,6 +208,7 @@ def task_price(books: Books, witness: Witness, provider: Provider) -> Iterator[s
 @invariant("I-12", "what the provider took is charged, lost or open, job by job", Moment.QUIET)
 def provider_side(books: Books, witness: Witness, provider: Provider) -> Iterator[str]:
     named = {(one.job_id, one.task_id) for one in witness.acknowledged}
+    callbacks = books.callbacks.values()
     for job in books.jobs.values():
         mine = [task for task in provider.tasks.values() if task.reference == job.reference]
         bound = provider.tasks.get(job.task_id or "")
@@ -215,6 +217,8 @@ def provider_side(books: Books, witness: Witness, provider: Provider) -> Iterato
             continue  # F-43: the provider named a task of somebody else
         if any(task.denied for task in mine):
             continue  # F-35: it denied what it had; what it took nobody can know
+        if any(row.job_id == job.id and row.tries + 1 >= LATE_TRIES for row in callbacks):
+            continue  # F-39: for an hour and a half it could not be read; then it is let go
         known_ucr = sum(
             judged_ucr(task)
             for task in mine

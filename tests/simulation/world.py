@@ -539,7 +539,9 @@ class World:
             and row.seen_us is None
             for row in rows
         )
-        read_s = self.witness.read_at_s.get((self._process.number, one.task_id or ""), -1.0)
+        tasks = (one.task_id or "", job.task_id or "")
+        reads_s = (self.witness.read_at_s.get((self._process.number, task), -1.0) for task in tasks)
+        read_s = max(reads_s)
         since_s = one.at_s if delay_s > 5.0 else one.at_s - 5.0 - SLACK_S
         if waits and job.outcome is None and read_s < since_s and self._process.is_up:
             self._fail(f"I-30: job {one.job_id}: a callback of {one.at_s:.1f} s waits still")
