@@ -113,6 +113,7 @@ def _check(*, online: bool) -> int:
             database=str(path),
             catalogue=catalogue,
             allowance_ucr=chosen.allowance.amount_ucr,
+            budget=chosen.budget,
         )
     )
     return code

@@ -32,7 +32,7 @@ from bot.web.callbacks import CallbackRoute, add_callback_routes
 from bot.web.health import add_health_routes
 from bot.web.server import WebServer
 from bot.web.site import Site
-from storage import preferences
+from storage import budgets, preferences
 from storage.database import Connection, Database, Store, sqlite_path
 from storage.errors import StorageError, StoreInUse
 from storage.interactions import OpenInteraction
@@ -72,6 +72,9 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
             _log.error("database_log_missing", fault="F-113", advice=advice)
         store = WatchedStore(database, on_fenced=stop.set)
         _warn_of_old_sqlite()
+        await store.transact(
+            budgets.set_installation, budget=settings.budget, now_us=clock.now_us()
+        )
         session = make_session()
         stack.push_async_callback(session.close)
         folder = await ResultFolder.open(folder_beside(sqlite_path(settings.database_url)))

@@ -442,7 +442,7 @@ RESULTS_KEPT_S = 86_400.0
 GRANT_CREDITS_MAX = 1_000_000
 """product.md, /quota."""
 BUDGET_CREDITS_MAX = 1_000_000_000
-"""A server's ceiling: more than the largest one spends in a month (I-11)."""
+"""A ceiling, also the operator's: more than the largest server spends in a month (I-11)."""
 HISTORY_LINES_MAX = 10
 """Lines of `/credits history`: what a phone shows without scrolling."""
 HISTORY_PROMPT_CHARS_MAX = 40

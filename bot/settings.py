@@ -27,9 +27,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import Problem, SettingsInvalid
-from bot.limits import GRANT_CREDITS_MAX
+from bot.limits import BUDGET_CREDITS_MAX, GRANT_CREDITS_MAX
 from storage.database import sqlite_path
-from storage.types import UCR_PER_CREDIT, Allowance
+from storage.types import UCR_PER_CREDIT, Allowance, Budget
 
 ENV_FILE = Path(".env")
 DEMO_KEY = "sk-demo-simulated-provider"
@@ -143,15 +143,19 @@ def _catalogue(value: object) -> Path:
     return path
 
 
-def _credits(value: object) -> int:
+def _credits(value: object, credits_max: int = GRANT_CREDITS_MAX) -> int:
     """Micro-credits of a decimal number of credits, exactly."""
     text = str(value)
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+    if not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,6})?", text):
         raise ValueError("must be a number of credits such as 20 or 0.5, with six decimals at most")
     amount_ucr = int(Decimal(text) * UCR_PER_CREDIT)
-    if amount_ucr > GRANT_CREDITS_MAX * UCR_PER_CREDIT:
-        raise ValueError(f"must be at most {GRANT_CREDITS_MAX}")
+    if amount_ucr > credits_max * UCR_PER_CREDIT:
+        raise ValueError(f"must be at most {credits_max}")
     return amount_ucr
+
+
+def _ceiling(value: object) -> int | None:
+    return _credits(value, BUDGET_CREDITS_MAX) or None
 
 
 def _flag(value: object) -> bool:
@@ -207,7 +211,9 @@ class Settings(BaseSettings):
     )
     catalogue: Annotated[Path, BeforeValidator(_catalogue)] | None = None
     daily_allowance: Annotated[int, BeforeValidator(_credits)] = 20 * UCR_PER_CREDIT
-    """In micro-credits; written in credits."""
+    """In micro-credits; written in credits, as the ceilings."""
+    daily_budget: Annotated[int | None, BeforeValidator(_ceiling)] = None
+    monthly_budget: Annotated[int | None, BeforeValidator(_ceiling)] = None
     message_content: Annotated[bool, BeforeValidator(_flag)] = False
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
@@ -241,6 +247,15 @@ class Settings(BaseSettings):
     def allowance(self) -> Allowance:
         """What each member gets a day."""
         return Allowance(amount_ucr=self.daily_allowance)
+
+    @property
+    def budget(self) -> Budget:
+        """What everybody may spend together, in all servers and direct messages (C-24)."""
+        return Budget(
+            day_ucr=self.daily_budget,
+            month_ucr=self.monthly_budget,
+            timezone=self.allowance.timezone,
+        )
 
     @property
     def is_demo(self) -> bool:

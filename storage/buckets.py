@@ -1,4 +1,4 @@
-"""Credits of one owner with a common origin, start and end: a member's, or a server's budget.
+"""Credits of one owner with a common origin, start and end: a member's, or those of a budget.
 
 No timer is needed: whatever time has changed is booked when an owner's buckets are touched
 (asks.md 3.3). Time never runs backwards for an owner: a clock that was set back counts as standing
@@ -55,7 +55,7 @@ def member(user_id: int) -> Owner:
 
 
 def server(guild_id: int) -> Owner:
-    """The owner of a budget."""
+    """The owner of a budget; `INSTALLATION_ID` for that of all servers."""
     return Owner(kind="guild", id=guild_id)
 
 

@@ -1,4 +1,4 @@
-"""Reads all windows of server budgets and says where more was held than their ceilings (I-8).
+"""Reads all windows of budgets and says where more was held than their ceilings (I-8).
 
 Part of `storage.audit`; like it, this trusts neither constraints nor triggers.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, case, func, select
 
+from storage.budget_schema import INSTALLATION_ID
 from storage.schema import accounts, buckets, budgets, entries, hold_parts, holds, journal
 
 FACTS_MAX = 20
@@ -77,11 +78,17 @@ def _ceilings(connection: Connection) -> Iterator[str]:
 
 _COUNTED = func.sum(hold_parts.c.amount_ucr)
 _OVERCOUNTED = (
-    select(holds.c.id, buckets.c.span, holds.c.amount_ucr, _COUNTED.label("counted_ucr"))
+    select(
+        holds.c.id,
+        buckets.c.owner_id,
+        buckets.c.span,
+        holds.c.amount_ucr,
+        _COUNTED.label("counted_ucr"),
+    )
     .join(hold_parts, hold_parts.c.hold_id == holds.c.id)
     .join(buckets, buckets.c.id == hold_parts.c.bucket_id)
     .where(buckets.c.owner_kind == "guild")
-    .group_by(holds.c.id, buckets.c.span, holds.c.amount_ucr)
+    .group_by(holds.c.id, buckets.c.owner_id, buckets.c.span, holds.c.amount_ucr)
     .having(holds.c.amount_ucr < _COUNTED)
     .limit(FACTS_MAX)
 )
@@ -92,6 +99,8 @@ _FOREIGN = (
     .join(journal, (journal.c.hold_id == holds.c.id) & (journal.c.kind == "hold"))
     .where(
         buckets.c.owner_kind == "guild",
+        # In the installation's budget everything counts.
+        buckets.c.owner_id != INSTALLATION_ID,
         func.coalesce(journal.c.guild_id, -1) != buckets.c.owner_id,
     )
     .limit(FACTS_MAX)

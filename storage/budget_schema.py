@@ -1,4 +1,4 @@
-"""The ceilings that staff set for a server: one row per change, the newest one counts."""
+"""Ceilings of a server, and of the whole installation: one row per change, the newest counts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from sqlalchemy.schema import SchemaItem
 
 from storage.tables import BIG, check, index, metadata
 
+INSTALLATION_ID = 0
+"""The `guild_id` of the budget over all servers and direct messages; no server has it."""
+
 
 class BudgetColumns(TypedColumns):
     """Who set what, when. Append-only: triggers refuse all but erasing who it was (C-33, C-42).
+
+    Staff set a server's; the installation's are the operator's settings, with `actor_id` 0.
 
     `after_entry_id` is the newest entry of the ledger before it (0 if none), so that the audit
     knows which ceiling stood when a hold was taken, whatever the clock said (I-8).

@@ -1,7 +1,8 @@
-"""Server budgets: what all members of a server together may spend per day and per month.
+"""Budgets: what members together may spend per day and month, in a server and everywhere.
 
 A window of a budget is a bucket of the server's, so that holds take their part of it in the same
-transaction and with the same constraints as the member's part (S-3, I-8):
+transaction and with the same constraints as the member's part (S-3, I-8). The budget of the whole
+installation is that of a server which does not exist, and in which everything counts:
 
     issuer ─ window begins ─> available ─ hold ─> held ─ settle ─> issuer     (spent)
        └───── window ended ────────┘  └─── what comes back ───┘
@@ -12,14 +13,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 
 from storage import buckets
 from storage.books import is_whole, newest
 from storage.buckets import Bucket, server
-from storage.budget_schema import budgets
+from storage.budget_schema import INSTALLATION_ID, budgets
 from storage.errors import BudgetExhausted, Duplicate
-from storage.types import Budget, BudgetWindow, Span
+from storage.types import Budget, BudgetWindow, Scope, Span
 from storage.windows import window_after
 
 
@@ -27,6 +36,7 @@ from storage.windows import window_after
 class Window:
     """A running window under its ceiling."""
 
+    scope: Scope
     span: Span
     ceiling_ucr: int
     bucket: Bucket
@@ -42,24 +52,51 @@ class BudgetChange:
     timezone: str | None = None
 
 
-_NEWEST = (
-    select(budgets.c.day_ucr, budgets.c.month_ucr, budgets.c.timezone)
-    .where(budgets.c.guild_id == bindparam("guild_id"))
-    .order_by(budgets.c.id.desc())
-    .limit(1)
+_of_one = budgets.alias("of_one")
+
+
+def _newest_of(owner_id: int | BindParameter[int]) -> ColumnElement[int]:
+    return select(func.max(_of_one.c.id)).where(_of_one.c.guild_id == owner_id).scalar_subquery()
+
+
+_BUDGETS = (
+    select(budgets.c.guild_id, budgets.c.day_ucr, budgets.c.month_ucr, budgets.c.timezone)
+    .where(
+        (budgets.c.id == _newest_of(INSTALLATION_ID))
+        | (budgets.c.id == _newest_of(bindparam("guild_id")))
+    )
+    .order_by(budgets.c.guild_id)
 )
-
-
 _FIRST = select(budgets.c.guild_id).where(budgets.c.reference == bindparam("reference"))
+_LAST = select(func.coalesce(func.max(budgets.c.id), 0))
 _CHANGE = insert(budgets)
 
 
 def budget_of(connection: Connection, *, guild_id: int) -> Budget | None:
     """The newest word of staff; None when they never spoke."""
-    row = connection.execute(_NEWEST, {"guild_id": guild_id}).one_or_none()
-    if row is None:
-        return None
-    return Budget(day_ucr=row.day_ucr, month_ucr=row.month_ucr, timezone=row.timezone)
+    return _budgets(connection, guild_id).get(guild_id)
+
+
+def _budgets(connection: Connection, guild_id: int | None) -> dict[int, Budget]:
+    """Those in which a hold there counts, by whose they are: the installation's is the first."""
+    return {
+        owner_id: Budget(day_ucr=day_ucr, month_ucr=month_ucr, timezone=timezone)
+        for owner_id, day_ucr, month_ucr, timezone in connection.execute(
+            _BUDGETS, {"guild_id": guild_id}
+        )
+    }
+
+
+def set_installation(connection: Connection, *, budget: Budget, now_us: int) -> None:
+    """Make the ceilings over everything those of the operator's settings, from this moment on.
+
+    As in a server, what is used in a running window stays used. Unchanged settings write nothing.
+    """
+    before = budget_of(connection, guild_id=INSTALLATION_ID)
+    if budget == before or (before is None and not budget.ceilings()):
+        return
+    reference = f"settings:{connection.execute(_LAST).scalar_one()}"
+    _change(connection, INSTALLATION_ID, budget, actor_id=0, reference=reference, now_us=now_us)
 
 
 def set_budget(
@@ -77,6 +114,7 @@ def set_budget(
     What is used in a running window stays used. `timezone` is that of a server which has chosen
     none. A repeated reference changes nothing. Raises Duplicate when it names another server's.
     """
+    assert guild_id != INSTALLATION_ID
     assert change.day_ucr is None or is_whole(change.day_ucr)
     assert change.month_ucr is None or is_whole(change.month_ucr)
     before = budget_of(connection, guild_id=guild_id)
@@ -89,19 +127,31 @@ def set_budget(
         month_ucr=before.month_ucr if change.month_ucr is None else change.month_ucr or None,
         timezone=change.timezone or before.timezone,
     )
+    _change(connection, guild_id, after, actor_id=actor_id, reference=reference, now_us=now_us)
+    return after
+
+
+def _change(
+    connection: Connection,
+    owner_id: int,
+    budget: Budget,
+    *,
+    actor_id: int,
+    reference: str,
+    now_us: int,
+) -> None:
     row = {
-        "guild_id": guild_id,
+        "guild_id": owner_id,
         "reference": reference,
-        "day_ucr": after.day_ucr,
-        "month_ucr": after.month_ucr,
-        "timezone": after.timezone,
+        "day_ucr": budget.day_ucr,
+        "month_ucr": budget.month_ucr,
+        "timezone": budget.timezone,
         "actor_id": actor_id,
         "after_entry_id": newest(connection)[0],
         "at_us": now_us,
     }
     connection.execute(_CHANGE, row)
-    touch(connection, guild_id=guild_id, now_us=now_us)
-    return after
+    _touch(connection, owner_id, budget, now_us)
 
 
 def _repeated(connection: Connection, *, guild_id: int, reference: str) -> bool:
@@ -115,6 +165,7 @@ def budget_windows(
     connection: Connection, *, guild_id: int, now_us: int
 ) -> tuple[BudgetWindow, ...]:
     """How far a server's ceilings are used now; begins windows that are due."""
+    budget = budget_of(connection, guild_id=guild_id)
     return tuple(
         BudgetWindow(
             span=window.span,
@@ -124,20 +175,31 @@ def budget_windows(
             available_ucr=window.bucket.available_ucr,
             resets_us=window.resets_us,
         )
-        for window in touch(connection, guild_id=guild_id, now_us=now_us)
+        for window in (() if budget is None else _touch(connection, guild_id, budget, now_us))
     )
 
 
 def touch(connection: Connection, *, guild_id: int | None, now_us: int) -> tuple[Window, ...]:
-    """The running windows of a server, one per ceiling; none in direct messages.
+    """The running windows in which a hold there counts, one per ceiling.
 
-    Books what time and staff have changed: ended remainders back, new windows in.
+    Those of the installation, then those of the server; in direct messages there is none. Books
+    what time and staff have changed: ended remainders back, new windows in.
     """
-    budget = None if guild_id is None else budget_of(connection, guild_id=guild_id)
-    if guild_id is None or budget is None or not budget.ceilings():
+    found = _budgets(connection, guild_id)
+    return tuple(
+        window
+        for owner_id, budget in found.items()
+        for window in _touch(connection, owner_id, budget, now_us)
+    )
+
+
+def _touch(
+    connection: Connection, owner_id: int, budget: Budget, now_us: int
+) -> tuple[Window, ...]:
+    if not budget.ceilings():
         return ()
-    found, now_us = _load(connection, guild_id, now_us)
-    owner = server(guild_id)
+    found, now_us = _load(connection, owner_id, now_us)
+    owner = server(owner_id)
     changed = buckets.expire(connection, owner, found, now_us=now_us)
     changed |= _close(connection, found, now_us)
     for span, ceiling_ucr in budget.ceilings().items():
@@ -158,15 +220,18 @@ def touch(connection: Connection, *, guild_id: int | None, now_us: int) -> tuple
             )
             changed = True
     if changed:
-        found, now_us = _load(connection, guild_id, now_us)
-    return tuple(_running(budget, found))
+        found, now_us = _load(connection, owner_id, now_us)
+    scope = Scope.INSTALLATION if owner_id == INSTALLATION_ID else Scope.SERVER
+    return tuple(_running(scope, budget, found))
 
 
 def exhausted(windows: Sequence[Window], needed_ucr: int) -> BudgetExhausted:
     """The error for wanting more than the tightest window has."""
-    # Of two that are equally tight the later one: it is what has to be waited for.
+    # Of two that are equally tight the later one: it is what has to be waited for. Then the
+    # installation's: nobody in the server can raise it.
     tightest = min(windows, key=lambda w: (w.bucket.available_ucr, -w.resets_us))
     return BudgetExhausted(
+        scope=tightest.scope,
         span=tightest.span,
         ceiling_ucr=tightest.ceiling_ucr,
         needed_ucr=needed_ucr,
@@ -175,9 +240,9 @@ def exhausted(windows: Sequence[Window], needed_ucr: int) -> BudgetExhausted:
     )
 
 
-def _load(connection: Connection, guild_id: int, now_us: int) -> tuple[tuple[Bucket, ...], int]:
+def _load(connection: Connection, owner_id: int, now_us: int) -> tuple[tuple[Bucket, ...], int]:
     """The server's open buckets, and its own time (F-118)."""
-    found = buckets.open_buckets(connection, server(guild_id))
+    found = buckets.open_buckets(connection, server(owner_id))
     return found, max([now_us, *(b.starts_us for b in found)])
 
 
@@ -192,9 +257,15 @@ def _close(connection: Connection, found: Sequence[Bucket], now_us: int) -> bool
     return buckets.close(connection, over, now_us=now_us)
 
 
-def _running(budget: Budget, found: Sequence[Bucket]) -> Iterable[Window]:
+def _running(scope: Scope, budget: Budget, found: Sequence[Bucket]) -> Iterable[Window]:
     for span, ceiling_ucr in budget.ceilings().items():
         bucket = _newest(found, span)
         assert bucket is not None
         assert bucket.ends_us is not None
-        yield Window(span=span, ceiling_ucr=ceiling_ucr, bucket=bucket, resets_us=bucket.ends_us)
+        yield Window(
+            scope=scope,
+            span=span,
+            ceiling_ucr=ceiling_ucr,
+            bucket=bucket,
+            resets_us=bucket.ends_us,
+        )

@@ -13,7 +13,7 @@ StorageError
 
 from __future__ import annotations
 
-from storage.types import Span
+from storage.types import Scope, Span
 
 
 class StorageError(Exception):
@@ -35,22 +35,25 @@ class InsufficientCredits(StorageError):
 
 
 class BudgetExhausted(StorageError):
-    """The server's budget cannot carry the hold; the member's own credits could.
+    """A budget cannot carry the hold; the member's own credits could.
 
-    `span` is the window whose ceiling (`ceiling_ucr`) is reached, `needed_ucr` and `available_ucr`
-    are micro-credits; `resets_at_us` is when its next window starts (Unix microseconds).
+    `scope` says whose budget it is, `span` is the window whose ceiling (`ceiling_ucr`) is reached;
+    `needed_ucr` and `available_ucr` are micro-credits; `resets_at_us` is when its next window
+    starts (Unix microseconds).
     """
 
     def __init__(
         self,
         *,
+        scope: Scope,
         span: Span,
         ceiling_ucr: int,
         needed_ucr: int,
         available_ucr: int,
         resets_at_us: int,
     ) -> None:
-        super().__init__(f"{span}: needed {needed_ucr} µcr, available {available_ucr} µcr")
+        super().__init__(f"{scope} {span}: needed {needed_ucr} µcr, available {available_ucr} µcr")
+        self.scope = scope
         self.span = span
         self.ceiling_ucr = ceiling_ucr
         self.needed_ucr = needed_ucr

@@ -92,7 +92,7 @@ class Resolved:
 
 
 def resolve(connection: Connection, row: HoldRow, wallet: Wallet, charged_ucr: int) -> Resolved:
-    """What is spent and what goes back: of the member's buckets, of each window of the budget.
+    """What is spent and what goes back: of the member's buckets, of each window of each budget.
 
     What a budget has spent goes back to the issuer: the member has paid, the budget only counted.
     """
@@ -122,19 +122,20 @@ def resolve(connection: Connection, row: HoldRow, wallet: Wallet, charged_ucr: i
 
 
 _PARTS = (
-    buckets.ROWS.add_columns(hold_parts.c.amount_ucr.label("part_ucr"))
+    buckets.ROWS.add_columns(hold_parts.c.amount_ucr, bucket_rows.c.owner_id)
     .join(hold_parts, hold_parts.c.bucket_id == bucket_rows.c.id)
     .where(hold_parts.c.hold_id == bindparam("hold_id"))
     .order_by(hold_parts.c.position)
 )
 
 
-def _parts(connection: Connection, row: HoldRow) -> dict[Span | None, Parts]:
-    """The parts of a hold in the order of taking: the member's (None), the budget's by window."""
-    tracks: dict[Span | None, list[tuple[Bucket, int]]] = {}
-    for *columns, part_ucr in connection.execute(_PARTS, {"hold_id": row.id}):
+def _parts(connection: Connection, row: HoldRow) -> dict[tuple[int, Span] | None, Parts]:
+    """The parts of a hold in the order of taking: the member's (None), each budget's by window."""
+    tracks: dict[tuple[int, Span] | None, list[tuple[Bucket, int]]] = {}
+    for *columns, part_ucr, owner_id in connection.execute(_PARTS, {"hold_id": row.id}):
         bucket = buckets.bucket_of(columns)
-        tracks.setdefault(bucket.span, []).append((bucket, part_ucr))
+        track = None if bucket.span is None else (owner_id, bucket.span)
+        tracks.setdefault(track, []).append((bucket, part_ucr))
     return dict(tracks)
 
 

@@ -62,9 +62,9 @@ def hold(
 ) -> Hold:
     """Reserve `amount_ucr`, or what is available if that is at least `floor_ucr`.
 
-    In a server the same amount of its budget is reserved with it; without `guild_id`, in direct
-    messages, there is none. Raises InsufficientCredits, BudgetExhausted, and Duplicate when the
-    reference was ever used.
+    The same amount of the installation's budget is reserved with it, and in a server of the
+    server's; without `guild_id`, in direct messages, there is none of those. Raises
+    InsufficientCredits, BudgetExhausted, and Duplicate when the reference was ever used.
     """
     assert is_whole(amount_ucr)
     assert is_whole(floor_ucr, high=amount_ucr)
@@ -93,7 +93,7 @@ def extend(
 ) -> Hold:
     """Add up to `amount_ucr` to an open hold, as much as is available; the hold after it.
 
-    The budget's part comes from the windows that run now; each part returns to where it came from.
+    The budgets' part comes from the windows that run now; each part returns to where it came from.
     Not idempotent: each call adds. Raises InsufficientCredits or BudgetExhausted when nothing is
     available, IllegalMove when the hold has ended, UnknownReference.
     """
@@ -226,7 +226,7 @@ def _provider_part_ucr(price_ucr: int, multiplier_ppm: int) -> int:
 
 
 def _affordable(amount_ucr: int, wallet: Wallet, windows: Sequence[Window]) -> int:
-    """As much of it as the member and the server's budget both have."""
+    """As much of it as the member and every budget have."""
     left = (window.bucket.available_ucr for window in windows)
     return min((amount_ucr, wallet.available_ucr, *left))
 

@@ -91,9 +91,18 @@ class Allowance:
     timezone: str = "UTC"
 
 
+class Scope(StrEnum):
+    """Whose budget: who may change it, and what counts in it."""
+
+    SERVER = "server"
+    """Staff set it; what is asked in their server counts."""
+    INSTALLATION = "installation"
+    """The operator sets it; everything counts, also direct messages."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What all members of a server together may spend; None is no ceiling.
+    """What all members of a server, or of all of them, may spend together; None is no ceiling.
 
     Days and months turn in `timezone`.
     """

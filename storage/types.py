@@ -74,6 +74,7 @@ from storage.ledger_types import (
     HistoryLine,
     Hold,
     HoldState,
+    Scope,
     Settlement,
     Span,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "HistoryLine",
     "Hold",
     "HoldState",
+    "Scope",
     "Settlement",
     "Span",
 ]

@@ -10,7 +10,7 @@ import structlog
 from bot.chat.ports import Ending
 from bot.limits import HOLD_TRIES
 from storage.errors import BudgetExhausted, InsufficientCredits, StorageError
-from storage.types import Hold
+from storage.types import Hold, Scope
 
 _log = structlog.get_logger(__name__)
 
@@ -19,6 +19,8 @@ Extend = Callable[[int], Awaitable[Hold]]
 
 Raises `InsufficientCredits`, `BudgetExhausted`, `StoreUnavailable`.
 """
+
+_BUDGETS = {Scope.SERVER: Ending.BUDGET, Scope.INSTALLATION: Ending.INSTALLATION}
 
 
 class GrowingHold:
@@ -63,7 +65,7 @@ class GrowingHold:
     def ending(self) -> Ending:
         """Why the answer ends where the hold does."""
         if isinstance(self._refusal, BudgetExhausted):
-            return Ending.BUDGET
+            return _BUDGETS[self._refusal.scope]
         return Ending.CREDITS if self._failure is None else Ending.STORE
 
     def shortage_of(self, needed_ucr: int) -> Exception:

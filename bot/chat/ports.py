@@ -34,6 +34,8 @@ class Ending(StrEnum):
     """No more credits could be held."""
     BUDGET = "budget"
     """No more of the server's budget could be held."""
+    INSTALLATION = "installation"
+    """No more of the operator's budget for all servers could be held."""
     STORE = "store"
     """No more could be held, because the database did not take it (F-110)."""
     FAILED = "failed"

@@ -26,6 +26,7 @@ ENDING_NOTES = {
     "credits": "*Your credits ended here. `/credits balance` says when there are more.*",
     "store": "*The bot's database is busy, so the answer ends here. You still have credits.*",
     "budget": "*The server's budget ended here. Its staff can raise it with `/quota budget`.*",
+    "installation": "*The bot's own budget ended here. You still have credits.*",
 }
 """By ending of the chat; a complete answer needs no note, a failed one has its notice."""
 

@@ -21,8 +21,9 @@ from bot.errors import (
     ProviderUnreachable,
     RateLimited,
 )
-from bot.text.money import credits_text
+from bot.text.money import counted, credits_text
 from storage.errors import StoreCorrupt, StoreInUse, StoreUnavailable
+from storage.types import Budget
 
 
 def settings_problems(problems: Iterable[Problem]) -> str:
@@ -124,9 +125,19 @@ def discord_unreachable(error: DiscordUnreachable) -> str:
 
 
 def check_report(
-    *, api_url: str, provider_url: str, database: str, catalogue: Catalogue, allowance_ucr: int
+    *,
+    api_url: str,
+    provider_url: str,
+    database: str,
+    catalogue: Catalogue,
+    allowance_ucr: int,
+    budget: Budget,
 ) -> str:
     """What `check` prints when nothing is wrong."""
+    ceilings = " and ".join(
+        f"at most {counted(ceiling_ucr)} a {span}"
+        for span, ceiling_ucr in budget.ceilings().items()
+    )
     default = catalogue.chat_models[catalogue.default_chat_model].label
     models = ", ".join(model.label for model in catalogue.chat_models.values())
     return "\n".join(
@@ -137,6 +148,7 @@ def check_report(
             f"  keep data in {database}",
             f"  offer        {models} (default: {default})",
             f"  give         {credits_text(allowance_ucr)} credits a day to each member",
+            f"  spend        {ceilings or 'without a ceiling'}, all members together",
         ]
     )
 

@@ -15,6 +15,7 @@ from bot.text import budgets, pauses, subjects
 from bot.text.money import counted, credits_text
 from bot.text.options import request_invalid
 from storage import errors as store
+from storage.types import Scope
 
 
 class Remedy(StrEnum):
@@ -55,6 +56,9 @@ def _operator(heading: str, what: str, advice: str = "") -> Words:
 
 def _wait(heading: str, what: str, advice: str) -> Words:
     return Words(heading=heading, what=what, remedy=Remedy.WAIT, advice=advice)
+
+
+_BUDGETS = {Scope.SERVER: _staff, Scope.INSTALLATION: _wait}
 
 
 def mebibytes(size_bytes: int) -> str:
@@ -358,7 +362,7 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
     ),
     # --- Storage
     store.InsufficientCredits: _insufficient,
-    store.BudgetExhausted: lambda e: _staff(*budgets.exhausted(e)),
+    store.BudgetExhausted: lambda e: _BUDGETS[e.scope](*budgets.exhausted(e)),
     store.Duplicate: lambda _: _you(
         "Already done", "This was handled before; nothing happened a second time.", "Look above."
     ),

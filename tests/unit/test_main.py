@@ -114,9 +114,15 @@ def test_a_file_beside_the_process_is_read(shell: Shell) -> None:
 
 def test_check_says_what_run_would_do_and_makes_nothing(shell: Shell) -> None:
     """No network, no database where there was none, no secret."""
-    done = shell.run_with_keys("check", DAILY_ALLOWANCE="7.5")
+    done = shell.run_with_keys("check", DAILY_ALLOWANCE="7.5", MONTHLY_BUDGET="900")
     assert done.returncode == 0
-    for words in ("http://127.0.0.1:9/api/v10", "GPT-5.4", "7.5 credits", "atelier.db"):
+    for words in (
+        "http://127.0.0.1:9/api/v10",
+        "GPT-5.4",
+        "7.5 credits",
+        "at most 900 credits a month",
+        "atelier.db",
+    ):
         assert words in done.stdout
     assert "canary" not in done.stdout + done.stderr
     assert not shell.database.exists()

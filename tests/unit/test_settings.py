@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.errors import Problem, SettingsInvalid
 from bot.settings import DEMO_KEY, Settings, catalogue_path, load
-from storage.types import UCR_PER_CREDIT
+from storage.types import UCR_PER_CREDIT, Budget, Span
 
 TOKEN = "MTA1.Gb3xYz.canary-token-of-the-bot-0123456789"
 KEY = "sk-canary0123456789abcdef"
@@ -69,6 +69,8 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         DATABASE_URL="sqlite:///x",
         CATALOGUE=str(tmp_path / "none.toml"),
         DAILY_ALLOWANCE="-1",
+        DAILY_BUDGET="much",
+        MONTHLY_BUDGET="1e6",
         MESSAGE_CONTENT="maybe",
         LOG_LEVEL="loud",
         LOG_FORMAT="xml",
@@ -86,6 +88,8 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         "DATABASE_URL",
         "CATALOGUE",
         "DAILY_ALLOWANCE",
+        "DAILY_BUDGET",
+        "MONTHLY_BUDGET",
         "MESSAGE_CONTENT",
         "LOG_LEVEL",
         "LOG_FORMAT",
@@ -154,6 +158,23 @@ def test_an_allowance_is_exact(value: str, amount_ucr: int) -> None:
 def test_an_odd_allowance_is_refused(value: str) -> None:
     """Only plain digits: what Python would also take surprises people."""
     assert set(problems(DAILY_ALLOWANCE=value)) == {"DAILY_ALLOWANCE"}
+
+
+def test_without_a_word_there_is_no_budget() -> None:
+    """Each ceiling by itself; nothing, blank and 0 are none."""
+    none = Budget(day_ucr=None, month_ucr=None, timezone="UTC")
+    assert read().budget == none
+    assert read(DAILY_BUDGET="0", MONTHLY_BUDGET=" ").budget == none
+    assert read(DAILY_BUDGET="0.00").budget == none
+    assert read(DAILY_BUDGET="12.5").budget.ceilings() == {Span.DAY: 12_500_000}
+    assert read(MONTHLY_BUDGET="1000000000").budget.ceilings() == {Span.MONTH: 10**15}
+
+
+@pytest.mark.parametrize("value", ["-1", "1e3", "NaN", "1000000001", "99999999999", "1_000", "1,5"])
+@pytest.mark.parametrize("name", ["DAILY_BUDGET", "MONTHLY_BUDGET"])
+def test_an_odd_budget_is_refused(name: str, value: str) -> None:
+    """A ceiling that was misread would be none."""
+    assert set(problems(**{name: value})) == {name}
 
 
 @given(st.integers(0, 1_000_000 * UCR_PER_CREDIT))

@@ -18,7 +18,7 @@ from storage.budgets import BudgetChange
 from storage.database import Connection
 from storage.errors import BudgetExhausted, InsufficientCredits, StoreUnavailable
 from storage.inline import InlineDatabase
-from storage.types import Hold, HoldState
+from storage.types import Budget, Hold, HoldState, Scope
 from tests.unit.chat.test_failures import cause_of_hold
 from tests.unit.chat.world import NewWorld, RecordingSink, World, called, done, said
 
@@ -70,6 +70,27 @@ async def test_without_a_word_the_budgets_end_is_the_error(new_world: NewWorld) 
     final = await world.ask()
     assert isinstance(final.error, BudgetExhausted)
     assert await world.spent_ucr() == 0
+
+
+@pytest.mark.parametrize("guild_id", [1, None])
+async def test_when_the_bots_own_budget_ends_the_answer_ends_politely(
+    new_world: NewWorld, guild_id: int | None
+) -> None:
+    """I-8: in direct messages, too; and the words do not blame the server's staff."""
+    world = new_world([*said(*[PAGE] * 60), done("99")], credits_a_day=40)
+    await world.database.transact(
+        budgets.set_installation,
+        budget=Budget(day_ucr=10_000_000, month_ucr=None, timezone="UTC"),
+        now_us=world.clock.now_us(),
+    )
+    final = await world.ask(guild_id=guild_id)
+    assert (final.ending, final.error) == (Ending.INSTALLATION, None)
+    assert final.receipt is not None
+    assert final.receipt.charged_ucr == 10_000_000
+    assert final.receipt.available_ucr == 30_000_000
+    with pytest.raises(BudgetExhausted) as refused:
+        await world.ask(guild_id=guild_id)
+    assert refused.value.scope is Scope.INSTALLATION
 
 
 async def test_in_direct_messages_there_is_no_budget(new_world: NewWorld) -> None:

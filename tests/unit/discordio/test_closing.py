@@ -49,6 +49,11 @@ def test_small_print_that_does_not_fit_becomes_a_message() -> None:
             Ending.CREDITS,
             "*Your credits ended here. `/credits balance` says when there are more.*",
         ),
+        (
+            Ending.BUDGET,
+            "*The server's budget ended here. Its staff can raise it with `/quota budget`.*",
+        ),
+        (Ending.INSTALLATION, "*The bot's own budget ended here. You still have credits.*"),
     ],
 )
 def test_an_early_end_is_named(ending: Ending, note: str) -> None:

@@ -6,9 +6,20 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from storage import ledger
+from storage import budgets, ledger
+from storage.budgets import BudgetChange
 from storage.inline import InlineDatabase
-from storage.types import Allowance, Balance, Cause, HistoryLine, Hold, Settlement
+from storage.types import (
+    Allowance,
+    Balance,
+    Budget,
+    BudgetWindow,
+    Cause,
+    HistoryLine,
+    Hold,
+    Settlement,
+    Span,
+)
 
 CREDIT = 1_000_000
 HOUR_US = 3_600_000_000
@@ -16,7 +27,9 @@ DAY_US = 24 * HOUR_US
 NOON_US = int(datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp()) * 1_000_000
 MIRA, TOM, SAM = 101, 102, 103
 DAILY = Allowance(amount_ucr=20 * CREDIT)
+PLENTY = Allowance(amount_ucr=1_000 * CREDIT)
 NONE = Allowance(amount_ucr=0)
+GUILD, OTHER = 7, 8
 
 
 class Bank:
@@ -148,3 +161,85 @@ def snapshot(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
         ]
         for table in list(tables)
     }
+
+
+class Town(Bank):
+    """A bank whose members work in a server."""
+
+    def __init__(self) -> None:
+        super().__init__(allowance=PLENTY)
+        self.changes = 0
+
+    def set_budget(
+        self,
+        *,
+        day: int | None = None,
+        month: int | None = None,
+        zone: str | None = None,
+        guild_id: int = GUILD,
+        reference: str = "",
+    ) -> Budget:
+        self.changes += 1
+        return self.database.run(
+            budgets.set_budget,
+            guild_id=guild_id,
+            change=BudgetChange(day_ucr=day, month_ucr=month, timezone=zone),
+            timezone="UTC",
+            actor_id=SAM,
+            reference=reference or f"budget:{self.changes}",
+            now_us=self.now_us,
+        )
+
+    def set_installation(
+        self, *, day: int | None = None, month: int | None = None, zone: str = "UTC"
+    ) -> None:
+        """As a start with these settings does."""
+        budget = Budget(day_ucr=day, month_ucr=month, timezone=zone)
+        self.database.run(budgets.set_installation, budget=budget, now_us=self.now_us)
+
+    def windows(self, guild_id: int = GUILD) -> dict[Span, BudgetWindow]:
+        found = self.database.run(budgets.budget_windows, guild_id=guild_id, now_us=self.now_us)
+        return {window.span: window for window in found}
+
+    def day(self) -> tuple[int, int, int]:
+        """Spent, held, available."""
+        return self.used(GUILD, Span.DAY)
+
+    def used(self, guild_id: int, span: Span) -> tuple[int, int, int]:
+        """Spent, held, available."""
+        window = self.windows(guild_id)[span]
+        return window.spent_ucr, window.held_ucr, window.available_ucr
+
+    def work(
+        self,
+        amount_ucr: int,
+        reference: str,
+        *,
+        user_id: int = MIRA,
+        guild_id: int | None = GUILD,
+        floor_ucr: int | None = None,
+    ) -> int:
+        """Hold so much in a server; what was held."""
+        return self.database.run(
+            ledger.hold,
+            user_id=user_id,
+            amount_ucr=amount_ucr,
+            floor_ucr=amount_ucr if floor_ucr is None else floor_ucr,
+            reference=reference,
+            allowance=self.allowance,
+            now_us=self.now_us,
+            guild_id=guild_id,
+        ).amount_ucr
+
+    def tampered(self, *statements: str) -> tuple[str, ...]:
+        """What the audit says after statements that the triggers would have refused."""
+        with self.database.engine.connect() as connection:
+            for name in connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            ).scalars():
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+            facts = ledger.audit(connection)
+            connection.rollback()
+            return facts

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from storage import books, budgets, ledger, sqlite
 from storage.books import Move
+from storage.budget_schema import INSTALLATION_ID
 from storage.budgets import BudgetChange
 from storage.errors import (
     BudgetExhausted,
@@ -114,13 +115,14 @@ class Driver:
 
     def _refused(self, user: int, act: Callable[[], object], refused: Refused) -> None:
         """The database refuses for the same reason, with the same facts."""
-        if refused.span is None:
+        if refused.window is None:
             with pytest.raises(InsufficientCredits):
                 act()
         else:
             with pytest.raises(BudgetExhausted) as caught:
                 act()
-            assert caught.value.span is refused.span
+            assert caught.value.span is refused.window.span
+            assert caught.value.scope is refused.window.scope
         assert self.model.time_of(user, self.now_us) >= self.now_us
 
     # --- Looking ---------------------------------------------------------------------------------
@@ -227,6 +229,13 @@ class Driver:
                 now_us=self.now_us,
             )
             assert budget == new
+
+    def set_installation(self, budget: Budget) -> None:
+        """A start with other settings."""
+        if self.model.budgets.get(INSTALLATION_ID) != budget:
+            self.model.budgets[INSTALLATION_ID] = budget
+            self.model.touch_budget(INSTALLATION_ID, self.now_us)
+        self.run(budgets.set_installation, budget=budget, now_us=self.now_us)
 
     # --- Holds -----------------------------------------------------------------------------------
 

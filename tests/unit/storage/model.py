@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from storage.types import Allowance, Budget, Span
+from storage.budget_schema import INSTALLATION_ID
+from storage.types import Allowance, Budget, Scope, Span
 from storage.windows import window_after
 
 GRACE_US = 86_400 * 1_000_000
@@ -21,11 +22,11 @@ DAILY, GRANTED, GIVEN, BOUGHT = 10, 20, 30, 40
 
 
 class Refused(Exception):
-    """There is not enough: of the member's, or of the server's (`span`)."""
+    """There is not enough: of the member's, or in a `window` of a budget."""
 
-    def __init__(self, span: Span | None = None) -> None:
-        super().__init__(span)
-        self.span = span
+    def __init__(self, window: Pot | None = None) -> None:
+        super().__init__(window)
+        self.window = window
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +42,11 @@ class Pot:
     available: int
     held: int = 0
     span: Span | None = None
+    guild: int | None = None
+
+    @property
+    def scope(self) -> Scope:
+        return Scope.INSTALLATION if self.guild == INSTALLATION_ID else Scope.SERVER
 
     def spendable(self, now_us: int) -> int:
         return self.available if self.starts_us <= now_us < self.end_us else 0
@@ -56,7 +62,7 @@ class Job:
     user: int
     guild: int | None
     parts: Parts = field(default_factory=list)
-    counted: dict[Span, Parts] = field(default_factory=dict)
+    counted: dict[tuple[int | None, Span | None], Parts] = field(default_factory=dict)
     ended: tuple[str, int, int, int] | None = None
 
     @property
@@ -66,7 +72,7 @@ class Job:
 
 @dataclass
 class Model:
-    """All members and servers, all jobs, and the accounts that belong to nobody."""
+    """All members and budgets, all jobs, and the accounts that belong to nobody."""
 
     all: list[Pot] = field(default_factory=list)
     pots: dict[int, list[Pot]] = field(default_factory=dict)
@@ -87,7 +93,9 @@ class Model:
     @contextmanager
     def trying(self, user: int, guild: int | None = None) -> Iterator[None]:
         """What is refused leaves no trace, not even of the time that has passed."""
-        pots = [*self.pots.get(user, ()), *self.windows.get(guild or 0, ())]
+        pots = [*self.pots.get(user, ())]
+        for owner in _counting(guild):
+            pots += self.windows.get(owner, ())
         kept = [(pot, pot.available, pot.held, pot.issued) for pot in pots]
         count = len(self.all)
         try:
@@ -108,9 +116,11 @@ class Model:
         kind: int,
         window: tuple[int, int],
         amount: int,
+        *,
         span: Span | None = None,
+        guild: int | None = None,
     ) -> None:
-        pot = Pot(len(self.all) + 1, kind, *window, window[1], amount, amount, 0, span)
+        pot = Pot(len(self.all) + 1, kind, *window, window[1], amount, amount, 0, span, guild)
         self.all.append(pot)
         owned.append(pot)
 
@@ -174,12 +184,16 @@ class Model:
         for end_us, part in by_end.items():
             self.give(receiver, GIVEN, part, (0, end_us))
 
-    # --- Servers ---------------------------------------------------------------------------------
+    # --- Budgets ---------------------------------------------------------------------------------
 
-    def touch_budget(self, guild: int | None, now_us: int) -> list[Pot]:
-        """Let time pass for a server; its running windows."""
-        budget = self.budgets.get(guild or 0)
-        if guild is None or budget is None or not budget.ceilings():
+    def touch_budgets(self, guild: int | None, now_us: int) -> list[Pot]:
+        """The running windows in which a hold there counts."""
+        return [pot for owner in _counting(guild) for pot in self.touch_budget(owner, now_us)]
+
+    def touch_budget(self, guild: int, now_us: int) -> list[Pot]:
+        """Let time pass for a server, or for the installation; its running windows."""
+        budget = self.budgets.get(guild)
+        if budget is None or not budget.ceilings():
             return []
         pots = self.windows.setdefault(guild, [])
         now_us = max([now_us, *(pot.starts_us for pot in pots)])
@@ -196,7 +210,7 @@ class Model:
                     span=span,
                     timezone=budget.timezone,
                 )
-                self._new(pots, DAILY, window, ceiling, span)
+                self._new(pots, DAILY, window, ceiling, span=span, guild=guild)
                 before = pots[-1:]
             running.append(before[-1])
         return running
@@ -207,7 +221,7 @@ class Model:
         self, user: int, guild: int | None, reference: str, wish: tuple[int, int], now_us: int
     ) -> int:
         amount, floor = wish
-        windows = self.touch_budget(guild, now_us)
+        windows = self.touch_budgets(guild, now_us)
         if self.available(user, now_us) < floor:
             raise Refused
         amount = min([amount, self.available(user, now_us), *(pot.available for pot in windows)])
@@ -219,7 +233,7 @@ class Model:
 
     def extend(self, reference: str, amount: int, now_us: int) -> int:
         job = self.jobs[reference]
-        windows = self.touch_budget(job.guild, now_us)
+        windows = self.touch_budgets(job.guild, now_us)
         if self.available(job.user, now_us) == 0:
             raise Refused
         amount = min(
@@ -234,9 +248,8 @@ class Model:
         parts = self.pick(job.user, amount, self.time_of(job.user, now_us))
         job.parts += parts
         for pot in windows if amount else ():
-            assert pot.span is not None
             pot.available -= amount
-            job.counted.setdefault(pot.span, []).append((pot, amount))
+            job.counted.setdefault((pot.guild, pot.span), []).append((pot, amount))
             parts = [*parts, (pot, amount)]
         for pot, part in parts:
             pot.held += part
@@ -279,8 +292,13 @@ def _follow(window: Pot, ceiling: int) -> None:
     window.available = left
 
 
-def _tightest(windows: list[Pot]) -> Span | None:
-    return min(windows, key=lambda pot: (pot.available, -pot.end_us)).span
+def _counting(guild: int | None) -> list[int]:
+    """Whose budgets a hold counts in."""
+    return [INSTALLATION_ID] if guild is None else [INSTALLATION_ID, guild]
+
+
+def _tightest(windows: list[Pot]) -> Pot:
+    return min(windows, key=lambda pot: (pot.available, -pot.end_us))
 
 
 def _unspent(parts: Parts, charged: int) -> Parts:

@@ -7,76 +7,26 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection
 
 from storage import budgets, ledger
 from storage.budgets import BudgetChange
 from storage.database import Database
 from storage.errors import BudgetExhausted, Duplicate, InsufficientCredits
-from storage.types import Allowance, Budget, BudgetWindow, Cause, Hold, Settlement, Span
-from tests.unit.storage.bank import CREDIT, DAY_US, HOUR_US, MIRA, NOON_US, SAM, TOM, Bank
+from storage.types import Budget, Cause, Hold, Settlement, Span
+from tests.unit.storage.bank import (
+    CREDIT,
+    DAY_US,
+    GUILD,
+    HOUR_US,
+    MIRA,
+    NOON_US,
+    OTHER,
+    PLENTY,
+    SAM,
+    TOM,
+    Town,
+)
 from tests.unit.storage.saboteur import MOMENTS, assert_all_or_nothing
-
-GUILD, OTHER = 7, 8
-PLENTY = Allowance(amount_ucr=1_000 * CREDIT)
-
-
-class Town(Bank):
-    """A bank whose members work in a server."""
-
-    def __init__(self) -> None:
-        super().__init__(allowance=PLENTY)
-        self.changes = 0
-
-    def set_budget(
-        self,
-        *,
-        day: int | None = None,
-        month: int | None = None,
-        zone: str | None = None,
-        guild_id: int = GUILD,
-        reference: str = "",
-    ) -> Budget:
-        self.changes += 1
-        return self.database.run(
-            budgets.set_budget,
-            guild_id=guild_id,
-            change=BudgetChange(day_ucr=day, month_ucr=month, timezone=zone),
-            timezone="UTC",
-            actor_id=SAM,
-            reference=reference or f"budget:{self.changes}",
-            now_us=self.now_us,
-        )
-
-    def windows(self, guild_id: int = GUILD) -> dict[Span, BudgetWindow]:
-        found = self.database.run(budgets.budget_windows, guild_id=guild_id, now_us=self.now_us)
-        return {window.span: window for window in found}
-
-    def day(self) -> tuple[int, int, int]:
-        """Spent, held, available."""
-        window = self.windows()[Span.DAY]
-        return window.spent_ucr, window.held_ucr, window.available_ucr
-
-    def work(
-        self,
-        amount_ucr: int,
-        reference: str,
-        *,
-        user_id: int = MIRA,
-        guild_id: int | None = GUILD,
-        floor_ucr: int | None = None,
-    ) -> int:
-        """Hold so much in a server; what was held."""
-        return self.database.run(
-            ledger.hold,
-            user_id=user_id,
-            amount_ucr=amount_ucr,
-            floor_ucr=amount_ucr if floor_ucr is None else floor_ucr,
-            reference=reference,
-            allowance=self.allowance,
-            now_us=self.now_us,
-            guild_id=guild_id,
-        ).amount_ucr
 
 
 @pytest.fixture
@@ -406,24 +356,6 @@ def test_a_failure_at_any_statement_leaves_all_or_nothing(act: str, moment: str)
 # --- The audit -----------------------------------------------------------------------------------
 
 
-def _tampered(town: Town, *statements: str) -> tuple[str, ...]:
-    """What the audit says after statements that the triggers would have refused."""
-
-    def tamper(connection: Connection) -> tuple[str, ...]:
-        for name in connection.exec_driver_sql(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        ).scalars():
-            connection.exec_driver_sql(f"DROP TRIGGER {name}")
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-        facts = ledger.audit(connection)
-        connection.rollback()
-        return facts
-
-    with town.database.engine.connect() as connection:
-        return tamper(connection)
-
-
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
@@ -447,7 +379,7 @@ def test_the_audit_names_what_is_wrong_with_a_budget(
     """I-8: a ceiling exceeded, a part too large, a foreign server's part, a window within one."""
     town.set_budget(day=10)
     town.work(8, "job")
-    facts = _tampered(town, statement)
+    facts = town.tampered(statement)
     assert [fact for fact in facts if fact.startswith(expected)], facts
 
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from storage.budgets import BudgetChange
-from storage.types import Allowance, Cause
+from storage.types import Allowance, Budget, Cause
 from tests.unit.storage.bank import HOUR_US, MIRA, TOM
 from tests.unit.storage.ledger_driver import SERVERS, Driver
 
@@ -53,9 +53,10 @@ spans = st.sampled_from(
 class LedgerMachine(RuleBasedStateMachine):
     """Each rule acts on the database and on the model, and compares what they answer."""
 
-    @initialize(plan=plans)
-    def open(self, plan: Allowance) -> None:
+    @initialize(plan=plans, has_installation=seldom)
+    def open(self, plan: Allowance, *, has_installation: bool) -> None:
         self.driver = Driver(plan)
+        self.has_installation = has_installation
 
     # --- Time and the world ----------------------------------------------------------------------
 
@@ -85,6 +86,17 @@ class LedgerMachine(RuleBasedStateMachine):
     ) -> None:
         change = BudgetChange(day_ucr=day, month_ucr=month, timezone=timezone)
         self.driver.set_budget(guild, change, again=again)
+
+    @precondition(lambda machine: machine.has_installation)
+    @rule(
+        day=st.sampled_from([None, 1, 25, 10**6]),
+        month=st.sampled_from([None, 40, 10**7]),
+        timezone=st.sampled_from(ZONES),
+    )
+    def change_settings(self, day: int | None, month: int | None, timezone: str) -> None:
+        """The operator's ceilings over all servers and direct messages, at each start."""
+        budget = Budget(day_ucr=day, month_ucr=month, timezone=timezone)
+        self.driver.set_installation(budget)
 
     @rule(statement=st.integers(1, 14), after=st.booleans())
     def break_soon(self, statement: int, *, after: bool) -> None:

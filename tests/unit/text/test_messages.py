@@ -19,7 +19,7 @@ from bot.text.messages import (
 from bot.text.money import Payment
 from bot.text.rows import Remedy, permission_name
 from storage import errors as store
-from storage.types import Job, Span
+from storage.types import Job, Scope, Span
 from tests.unit.text.test_jobs import DONE, FAILED, RUNNING, UNKNOWN
 
 SECRET = "upstream-secret-code"
@@ -63,7 +63,12 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.Unexpected(reference="m:1"),
         store.InsufficientCredits(needed_ucr=80_000, available_ucr=1, resets_at_us=None),
         store.BudgetExhausted(
-            span=Span.DAY, ceiling_ucr=100, needed_ucr=9, available_ucr=8, resets_at_us=7
+            scope=Scope.SERVER,
+            span=Span.DAY,
+            ceiling_ucr=100,
+            needed_ucr=9,
+            available_ucr=8,
+            resets_at_us=7,
         ),
         store.Duplicate(reference=SECRET),
         store.IllegalMove(reference=SECRET, state="open", move="settle"),
@@ -203,6 +208,59 @@ def test_when_the_allowance_returns_is_said_in_the_readers_own_time() -> None:
 
     assert words.what == "This needs up to 5 credits; you have 1.5."
     assert "<t:1763683200:R>" in words.advice
+
+
+EVERYWHERE = "of what this bot may spend {} in all servers and direct messages together there are"
+OF_THE_SERVER = "of this server's monthly budget of 100 there are"
+
+
+@pytest.mark.parametrize(
+    ("scope", "span", "what", "advice", "remedy"),
+    [
+        (
+            Scope.SERVER,
+            Span.MONTH,
+            OF_THE_SERVER,
+            "the server's staff can raise it with `/quota budget`.",
+            Remedy.STAFF,
+        ),
+        (
+            Scope.INSTALLATION,
+            Span.DAY,
+            EVERYWHERE.format("today"),
+            "only the bot's operator sets it.",
+            Remedy.WAIT,
+        ),
+        (
+            Scope.INSTALLATION,
+            Span.MONTH,
+            EVERYWHERE.format("this month"),
+            "only the bot's operator sets it.",
+            Remedy.WAIT,
+        ),
+    ],
+)
+def test_a_used_up_budget_says_whose_it_is_and_when_it_opens(
+    scope: Scope, span: Span, what: str, advice: str, remedy: Remedy
+) -> None:
+    """I-8: neither can be taken for the other, nor for one's own credits; nothing was charged."""
+    error = store.BudgetExhausted(
+        scope=scope,
+        span=span,
+        ceiling_ucr=100_000_000,
+        needed_ucr=5_000_000,
+        available_ucr=1_500_000,
+        resets_at_us=1_763_683_200_000_000,
+    )
+    words, notice = words_for(error), message(error, reference="i:1")
+
+    assert words.what == (
+        f"This needs up to 5 credits; {what} 1.5 left. Your own credits are untouched."
+    )
+    assert words.advice == f"It starts anew <t:1763683200:R>; {advice}"
+    assert words.remedy is remedy
+    assert notice.tone is Tone.REFUSED
+    assert notice.closing.startswith("not charged · ref ")
 
 
 def test_a_busy_model_says_when_to_come_back_if_it_knows() -> None:
