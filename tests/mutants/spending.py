@@ -7,6 +7,7 @@ from tests.mutants.mutant import Edit, Family, Mutant
 _HOLDS = "tests/unit/storage/test_holds.py"
 _LEDGER = "tests/unit/storage/test_ledger.py tests/unit/storage/test_wallet_time.py"
 _BUDGETS = "tests/unit/storage/test_budgets.py"
+_INSTALLATION = "tests/unit/storage/test_installation_budget.py"
 _MACHINE = "tests/unit/storage/test_ledger_machine.py"
 
 SPENDING = (
@@ -162,6 +163,32 @@ SPENDING = (
             ),
         ),
         killers=(_BUDGETS,),
+    ),
+    Mutant(
+        name="private-talk-beside-the-budget",
+        mistake="the operator's ceiling does not count direct messages (I-8)",
+        family=Family.LEDGER,
+        edits=(
+            Edit(
+                path="storage/budgets.py",
+                old="    found = _budgets(connection, guild_id)\n    return",
+                new="    found = _budgets(connection, guild_id) if guild_id else {}\n    return",
+            ),
+        ),
+        killers=(_INSTALLATION, _MACHINE),
+    ),
+    Mutant(
+        name="two-budgets-as-one",
+        mistake="what was spent counts in the operator's ceiling or the server's, not in both",
+        family=Family.LEDGER,
+        edits=(
+            Edit(
+                path="storage/hold_rows.py",
+                old="else (owner_id, bucket.span)\n",
+                new="else (owner_id * 0, bucket.span)\n",
+            ),
+        ),
+        killers=(_INSTALLATION, _MACHINE),
     ),
     Mutant(
         name="reported-nonsense-paid",

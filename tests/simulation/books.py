@@ -216,7 +216,7 @@ class Books:
         return self.owners[account.bucket_id]
 
     def ceilings(self, bucket_id: int) -> tuple[int | None, int, int]:
-        """Of a server's window: its ceiling now, what is issued of it, and what is available."""
+        """Of a budget's window: its ceiling now, what is issued of it, and what is available."""
         (found,) = self._ground.rows(
             "SELECT (SELECT CASE b.span WHEN 'day' THEN day_ucr ELSE month_ucr END FROM budgets"
             " WHERE guild_id = b.owner_id ORDER BY id DESC LIMIT 1), b.issued_ucr, a.balance_ucr"

@@ -103,7 +103,9 @@ def one_end(books: Books, news: News) -> Iterator[str]:
             yield f"hold {hold.id}: {charged_ucr} + {returned_ucr} of {hold.amount_ucr}"
 
 
-@invariant("I-8", "no server spends and holds more than its ceiling", Moment.COMMIT)
+@invariant(
+    "I-8", "no server, nor all together, spend and hold more than their ceiling", Moment.COMMIT
+)
 def budgets(books: Books, news: News) -> Iterator[str]:
     if not any(line.kind in {"hold", "extend"} for line in news.lines):
         return

@@ -33,9 +33,9 @@ from bot.providers.breaker import Breakers
 from bot.web.callbacks import CallbackRoute
 from bot.web.intake import Intake
 from bot.web.signatures import CallbackSigner
-from storage import jobs, locks
+from storage import budgets, jobs, locks
 from storage.errors import StorageError, StoreInUse
-from storage.types import UCR_PER_CREDIT, Allowance
+from storage.types import UCR_PER_CREDIT, Allowance, Budget
 from tests.simulation.callbacks import NO_ANSWER, Callbacks
 from tests.simulation.chat import ProcessChat, Screen, Talks
 from tests.simulation.checker import Checker
@@ -86,6 +86,10 @@ RUSH_SHARE = 0.15
 _BROWN_OUT = (Fault.LOST_MADE, Fault.LOST_NOT_MADE, Fault.HTML, Fault.NO_BALANCE, Fault.BAD_KEY)
 HAUNTED_SHARE = 0.15
 """Of the starts: the process before was not dead."""
+BUDGET_EVERY = 5
+"""Worlds between two in which the operator has set how much all members together may spend."""
+BUDGET_UCR = 12 * UCR_PER_CREDIT
+"""Enough for what most worlds order, and not for all at once."""
 MULTIPLIERS_PPM = (1_000_000, 1_250_000, 1_500_000, 700_000)
 OVER_S = 6 * 3_600.0
 """A world that has not come to rest so long after the faults is stuck."""
@@ -125,6 +129,10 @@ class World:
         self._commands = self._drawn(_child(draw), spared, is_rush=is_rush)
         self.weather.spare(spared.faults)
         self._allowance = Allowance(amount_ucr=draw.choice((10, 30, 200)) * UCR_PER_CREDIT)
+        # None of `seeds.txt` is among them: those tell what they told before.
+        has_budget = seed % BUDGET_EVERY == 2
+        ceiling_ucr = BUDGET_UCR if has_budget else None
+        self._budget = Budget(day_ucr=ceiling_ucr, month_ucr=ceiling_ucr, timezone="UTC")
         self._catalogue = replace(CATALOGUE, multiplier_ppm=draw.choice(MULTIPLIERS_PPM))
         self._is_public = draw.random() < 0.8
         self._rng = _child(draw)
@@ -275,6 +283,7 @@ class World:
         self._boots += 1
         self._process = Process(self._loop, number=self._boots, rng=self._rng)
         epoch = self._ground.run(locks.raise_epoch)
+        self._ground.run(budgets.set_installation, budget=self._budget, now_us=self._loop.now_us())
         self.trace("process", f"start {self._boots}")
         if self._boots % AUDITED_EVERY == 0:
             self._ask(self.checker.audit)

@@ -262,9 +262,9 @@ def test_a_failure_at_any_statement_leaves_all_or_nothing(act: str, moment: str)
         ),
         "UPDATE buckets SET ends_us = ends_us + 1 WHERE owner_kind = 'guild' AND owner_id = 0",
         (
-            "INSERT INTO buckets (owner_kind, owner_id, kind, priority, starts_us, ends_us, issued_ucr,"
-            " span) SELECT owner_kind, owner_id, kind, priority, starts_us, ends_us, 0, span"
-            " FROM buckets WHERE owner_kind = 'guild' AND owner_id = 0"
+            "INSERT INTO buckets (owner_kind, owner_id, kind, priority, starts_us, ends_us,"
+            " issued_ucr, span) SELECT owner_kind, owner_id, kind, priority, starts_us, ends_us,"
+            " 0, span FROM buckets WHERE owner_kind = 'guild' AND owner_id = 0"
         ),
     ],
 )
