@@ -15,7 +15,7 @@ from bot.text import budgets, pauses, subjects
 from bot.text.money import counted, credits_text
 from bot.text.options import request_invalid
 from storage import errors as store
-from storage.types import Scope
+from storage.types import UCR_PER_CREDIT, Scope
 
 
 class Remedy(StrEnum):
@@ -154,7 +154,9 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         "More than you can give",
         f"You wanted to give {counted(e.needed_ucr)} and have {counted(e.available_ucr)} to give:"
         " an allowance is for its own member only.",
-        "Give less.",
+        "Give less."
+        if e.available_ucr >= UCR_PER_CREDIT
+        else "What you are granted or given you can give on.",
     ),
     errors.TimeZoneUnknown: lambda e: _you(
         "That time zone is unknown",

@@ -263,6 +263,13 @@ def test_a_used_up_budget_says_whose_it_is_and_when_it_opens(
     assert notice.closing.startswith("not charged · ref ")
 
 
+def test_who_has_nothing_to_give_is_not_told_to_give_less() -> None:
+    nothing = errors.GiftTooLarge(needed_ucr=2_000_000, available_ucr=0)
+    some = errors.GiftTooLarge(needed_ucr=2_000_000, available_ucr=1_000_000)
+    assert "Give less." not in message(nothing, reference="i:1").markdown
+    assert "Give less." in message(some, reference="i:1").markdown
+
+
 def test_a_busy_model_says_when_to_come_back_if_it_knows() -> None:
     """In seconds, or soon."""
     known = words_for(errors.RateLimited(**PROVIDER, retry_after_s=12.4))
