@@ -18,7 +18,7 @@ SECONDS ?= 20
 LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
 
-.PHONY: help install run test check simulate simulate-night kill-loop format lock clean flood
+.PHONY: help install run test check simulate simulate-night kill-loop mutants flood format lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
