@@ -126,6 +126,10 @@ class News:
     lines: list[Line] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        rows = (self.accounts, self.holds, self.jobs, self.callbacks, self.turns)
+        return any(rows) or any((self.entries, self.lines, self.events))
+
 
 def _columns(row: type[tuple[Any, ...]]) -> str:
     return ", ".join(row._fields)  # type: ignore[attr-defined] # of a NamedTuple
@@ -167,6 +171,8 @@ class Books:
         self.holds: dict[int, HoldRow] = {}
         self.jobs: dict[int, JobRow] = {}
         self.callbacks: dict[int, CallbackRow] = {}
+        self._written = -1
+        """Rows that the connection had written when it was read last."""
         self.turns: dict[int, TurnRow] = {}
         self.booked_ucr: defaultdict[int, int] = defaultdict(int)
         """By account: the sum of its entries."""
@@ -229,6 +235,10 @@ class Books:
     def read(self, body: str) -> News:
         """Take over what was committed since the last time."""
         news = News(body)
+        written = self._ground.raw.total_changes
+        if written == self._written:
+            return news
+        self._written = written
         changed = self._ground.rows("SELECT id, name FROM changes WHERE id > ?", self._changes)
         for name in sorted({name for _id, name in changed}):
             rows = self._ground.rows(_SELECT[name], self._changes)

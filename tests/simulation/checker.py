@@ -42,7 +42,7 @@ class Checker:
         """Look at what a transaction has left. Raises `Broken`."""
         self.commits += 1
         news = self.books.read(body)
-        for one in _ON_COMMIT:
+        for one in _ON_COMMIT if news else ():
             if one.check in _WITH_TRUTH:
                 facts = one.check(self.books, news, self._witness, self._provider)
             else:

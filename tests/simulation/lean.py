@@ -67,13 +67,18 @@ class Plan:
     text: str
     slots: tuple[tuple[str, Any, bool], ...]
     """By the place of each: its key, its own value, and whether the caller must give another."""
+    converted: tuple[tuple[int, Callable[[Any], Any]], ...]
+    """Places whose values the driver takes in another form, such as bytes."""
     row: Callable[[Any], Any] | None
 
     def values(self, given: Values) -> list[Any]:
-        return [
+        values = [
             given[key] if is_required or key in given else value
             for key, value, is_required in self.slots
         ]
+        for place, convert in self.converted:
+            values[place] = convert(values[place])
+        return values
 
 
 class LeanConnection:
@@ -124,8 +129,6 @@ def planned(statement: Any, given: Values, dialect: Dialect) -> Plan | None:
         return None
     if any(bind.expanding and bind.key in given for bind in binds.values()):
         return None  # as many `?` as the list is long
-    if any(one.type.dialect_impl(dialect).bind_processor(dialect) for one in binds.values()):
-        return None
     columns = compiled._result_columns
     if any(one.type.dialect_impl(dialect).result_processor(dialect, None) for one in columns):
         return None
@@ -136,10 +139,24 @@ def planned(statement: Any, given: Values, dialect: Dialect) -> Plan | None:
         else (name, expanded.additional_parameters[name], False)
         for name in expanded.positiontup
     ]
+    converters = {
+        name: bind.type.dialect_impl(dialect).bind_processor(dialect)
+        for name, bind in binds.items()
+    }
+    converted = [
+        (place, convert)
+        for place, name in enumerate(expanded.positiontup)
+        if (convert := converters.get(name)) is not None
+    ]
     row: Any = namedtuple(  # type: ignore[misc] # noqa: PYI024 - its fields are the statement's
         "row", [one.keyname for one in columns], rename=True
     )
-    return Plan(text=expanded.statement, slots=tuple(slots), row=row._make if columns else None)
+    return Plan(
+        text=expanded.statement,
+        slots=tuple(slots),
+        converted=tuple(converted),
+        row=row._make if columns else None,
+    )
 
 
 def _first(row: Any) -> Any:
