@@ -171,6 +171,8 @@ class Books:
         self.holds: dict[int, HoldRow] = {}
         self.jobs: dict[int, JobRow] = {}
         self.callbacks: dict[int, CallbackRow] = {}
+        self.capped_spans: tuple[str, ...] = ()
+        """Those of the budget over everything, which a world begins and ends with."""
         self._written = -1
         """Rows that the connection had written when it was read last."""
         self.turns: dict[int, TurnRow] = {}
@@ -231,6 +233,18 @@ class Books:
             bucket_id,
         )
         return (found[0], found[1], found[2])
+
+    def counted_everywhere_ucr(self, hold_id: int) -> dict[str, int]:
+        """By span: what of a hold counts in the budget of the whole installation."""
+        return dict(
+            self._ground.rows(
+                "SELECT b.span, sum(p.amount_ucr) FROM hold_parts p"
+                " JOIN buckets b ON b.id = p.bucket_id"
+                " WHERE p.hold_id = ? AND b.owner_kind = 'guild' AND b.owner_id = 0"
+                " GROUP BY b.span",
+                hold_id,
+            )
+        )
 
     def read(self, body: str) -> News:
         """Take over what was committed since the last time."""

@@ -154,7 +154,6 @@ class Weather:
 
     def failed(self, fault: Fault, of: str) -> None:
         """It made `of` fail, which is tried again until it `went_well`: that counts once."""
-        self._owed.pop(fault, None)
         if (fault, of) not in self._failing:
             self._failing.add((fault, of))
             self.hits[fault] += 1
@@ -178,8 +177,7 @@ class Weather:
         if self.is_calm:
             return False
         if fault in self._owed:
-            if fault not in DATABASE:  # it may strike after the last statement
-                del self._owed[fault]
+            del self._owed[fault]
             return True
         rate = self._rates.get(fault, 0.0)
         if rate == 0.0:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import StaticPool
@@ -76,13 +76,14 @@ class Ground:
         with self._transaction():
             return body(self._usual, *args, **kwargs)
 
-    def run_until_error(self, body: Callable[[Connection], T], *, statements: int, cause: str) -> T:
-        """F-111, F-112: an error comes after so many statements, the commit is the last of them."""
+    def run_until_error(
+        self, body: Callable[[Connection], T], *, statements: int, cause: str
+    ) -> NoReturn:
+        """F-111, F-112: an error comes after so many statements, at the commit if not before."""
         self._left, self._cause = statements, cause
         with self._transaction():
-            done = body(self._watched)
-            self._count()
-            return done
+            body(self._watched)
+            raise StoreUnavailable(cause=f"{cause}, at the commit")
 
     def _count(self, *_event: Any) -> None:
         if self._left == 0:

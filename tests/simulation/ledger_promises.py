@@ -117,6 +117,17 @@ def budgets(books: Books, news: News) -> Iterator[str]:
                 yield f"bucket {account.bucket_id}: {issued_ucr} - {available_ucr}, {ceiling_ucr}"
 
 
+@invariant(
+    "I-8", "what is held counts in the budget over everything, wherever it is", Moment.COMMIT
+)
+def counted_everywhere(books: Books, news: News) -> Iterator[str]:
+    for _old, hold in news.holds:
+        if hold.state == "open" and books.capped_spans:
+            counted_ucr = books.counted_everywhere_ucr(hold.id)
+            if counted_ucr != dict.fromkeys(books.capped_spans, hold.amount_ucr):
+                yield f"hold {hold.id}: {hold.amount_ucr}, counted {counted_ucr}"
+
+
 @invariant("I-11", "staff change an amount once, and say who and why", Moment.COMMIT)
 def staff_acts(books: Books, news: News) -> Iterator[str]:
     for line in news.lines:

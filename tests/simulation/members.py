@@ -26,6 +26,8 @@ CHANNELS = (9_001, 9_002)
 RUSH_S = 80.0
 TOKEN_S = 885.0
 TOKEN_SHARE = 0.6
+DIRECT_EVERY = 7
+"""Of the orders: in a direct message, where no server's budget counts."""
 _WORDS: tuple[str, ...] = (
     ("order",) * 12 + ("film",) * 2 + ("twice", "cancel", "cancel", "list", "again")
 )
@@ -217,7 +219,7 @@ def _order_of(command: Command, desk: Desk) -> Order:
         reference=f"i:{command.number}",
         kind=JobKind.VIDEO if is_film else JobKind.IMAGE,
         user_id=command.user_id,
-        guild_id=GUILD,
+        guild_id=None if command.number % DIRECT_EVERY == 0 else GUILD,
         channel_id=command.channel_id,
         prompt=f"a fox i:{command.number}",
         # A card that was ordered by a button of an old card, or from a message, has no token.

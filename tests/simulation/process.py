@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 BUSY_S = 5.0
 """F-110: how long a write waits for an outside lock."""
-STATEMENTS_MAX = 12
-"""F-111, F-112: an error strikes at one of so many statements, at the commit, or not at all."""
+STATEMENTS_MAX = 30
+"""F-111, F-112: an error strikes at one of so many statements; at the commit if there are fewer."""
 _PATH = Path(MEMORY)
 
 
@@ -150,12 +150,10 @@ class ProcessStore:
         work = self._fenced(body, *args, **kwargs)
         fault = next(filter(self._scene.draws, (Fault.DATABASE_FULL, Fault.DATABASE_IO)), None)
         try:
-            if fault is None:
-                done = self._ground.run(work)
-            else:
-                done = self._ground.run_until_error(
-                    work, statements=self._rng.randrange(STATEMENTS_MAX), cause=fault.value[1]
-                )
+            if fault is not None:
+                statements = self._rng.randrange(STATEMENTS_MAX)
+                self._ground.run_until_error(work, statements=statements, cause=fault.value[1])
+            done = self._ground.run(work)
         except StoreUnavailable:
             assert fault is not None
             self._scene.weather.failed(fault, name)

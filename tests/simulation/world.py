@@ -129,7 +129,6 @@ class World:
         self._commands = self._drawn(_child(draw), spared, is_rush=is_rush)
         self.weather.spare(spared.faults)
         self._allowance = Allowance(amount_ucr=draw.choice((10, 30, 200)) * UCR_PER_CREDIT)
-        # None of `seeds.txt` is among them: those tell what they told before.
         has_budget = seed % BUDGET_EVERY == 2
         ceiling_ucr = BUDGET_UCR if has_budget else None
         self._budget = Budget(day_ucr=ceiling_ucr, month_ucr=ceiling_ucr, timezone="UTC")
@@ -149,6 +148,7 @@ class World:
         )
         self.checker = Checker(ground, witness=self.witness, provider=self.provider)
         self.checker.books.multiplier_ppm = self._catalogue.multiplier_ppm
+        self.checker.books.capped_spans = tuple(self._budget.ceilings())
         self._crowd = Crowd(witness=self.witness, trace=self.trace, broke=self._fail)
         self._signer = CallbackSigner(KEYS)
         self._crashes = Crashes(
