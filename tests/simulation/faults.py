@@ -16,7 +16,7 @@ RATES_OF_DATABASE = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 1.0)
 """Each command has many transactions; at the last of these nothing is written for minutes."""
 QUIET_FACTOR = 0.15
 """Of a kind's rate outside the bursts."""
-FAULTS_OWED = 6
+FAULTS_OWED = 8
 """Kinds that each world is to meet, in turn by its seed: a hundred seeds in a row meet all.
 One more is a bad answer to a create: with several of those hardly anything would be made."""
 
