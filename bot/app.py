@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -161,10 +161,14 @@ async def _serve(
 async def _tell_when_ready(client: AtelierBot, left: Left) -> None:
     await client.wait_until_ready()
     _log.info("ready", user=str(client.user), guilds=len(client.guilds))
+    # Two kinds, and neither waits for the other: each has its own limits at Discord.
     await asyncio.gather(
-        client.reception.tell_interrupted(client, left.interactions),
-        client.tell_interrupted(left.turns),
+        client.reception.keep_telling(client, left.interactions), _tell_turns(client, left.turns)
     )
+
+
+async def _tell_turns(client: AtelierBot, owed: Sequence[OwedTurn]) -> None:
+    await client.tell_interrupted(owed)
     await client.keep_telling()
 
 

@@ -104,6 +104,12 @@ CONFIRMATION_S = 840.0
 """A little less than the 15 minutes for which an interaction's token lives."""
 INTERACTION_TOKEN_S = 885.0
 """Discord's 15 minutes, less what a request may take."""
+INTERRUPTED_TIMEOUT_S = 30.0
+"""F-3, F-84: one try to close a deferred answer. It has room for discord.py's five tries of a 5xx;
+a webhook's limit it would sit out otherwise, however long, and others wait behind it."""
+INTERRUPTED_DELAY_S = 30.0
+INTERRUPTED_DELAY_S_MAX = 240.0
+"""Between those tries; doubled each time. Six find room in the life of a token."""
 INTERACTIONS_KEPT_S = 86_400.0
 """S-2: a repeated one is known for so long; Discord repeats within seconds, after a resume."""
 RECEIVE_TIMEOUT_S = 0.5

@@ -18,9 +18,17 @@ import structlog
 from bot.clock import Clock
 from bot.discordio.by_token import ORIGINAL, hook_of
 from bot.discordio.cards import notice_card
-from bot.discordio.faults import DISCORD_ERRORS
+from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
+from bot.discordio.surface import SurfaceBusy
 from bot.errors import Restarting
-from bot.limits import INTERACTION_TOKEN_S, RECEIVE_TIMEOUT_S, TELLERS_MAX
+from bot.limits import (
+    INTERACTION_TOKEN_S,
+    INTERRUPTED_DELAY_S,
+    INTERRUPTED_DELAY_S_MAX,
+    INTERRUPTED_TIMEOUT_S,
+    RECEIVE_TIMEOUT_S,
+    TELLERS_MAX,
+)
 from bot.text.answers import PLACEHOLDERS
 from bot.text.messages import message
 from storage import interactions
@@ -73,12 +81,22 @@ class Reception:
             _log.warning("interactions_abandoned", fault="F-3", count=len(found))
         return found
 
+    async def keep_telling(self, client: discord.Client, left: Sequence[OpenInteraction]) -> None:
+        """Tell what is left from boot until Discord took it all or the tokens have ended (F-3)."""
+        delay_s = INTERRUPTED_DELAY_S
+        while left:
+            await self.tell_interrupted(client, left)
+            await self._clock.sleep(delay_s)
+            delay_s = min(delay_s * 2, INTERRUPTED_DELAY_S_MAX)
+            left = await self._still_open(left)
+
     async def tell_interrupted(
         self, client: discord.Client, left: Sequence[OpenInteraction]
     ) -> None:
         """Say in each deferred answer that nothing came of it and nothing was charged.
 
-        What has an answer keeps it, and so does a card whose button was pressed.
+        What has an answer keeps it, and so does a card whose button was pressed. What Discord does
+        not take for now stays open.
         """
         gate = asyncio.Semaphore(TELLERS_MAX)
 
@@ -92,14 +110,27 @@ class Reception:
         card = notice_card(message(Restarting(), reference=f"i:{one.id}"))
         hook = hook_of(client, one.token)
         try:
-            if _waits(await hook.fetch_message(ORIGINAL), one.id):
-                nobody = discord.AllowedMentions.none()
-                await hook.edit_message(  # type: ignore[call-overload]  # a card needs it gone
-                    ORIGINAL, content=None, view=card, allowed_mentions=nobody
-                )
+            async with asyncio.timeout(INTERRUPTED_TIMEOUT_S):
+                if _waits(await hook.fetch_message(ORIGINAL), one.id):
+                    nobody = discord.AllowedMentions.none()
+                    await hook.edit_message(  # type: ignore[call-overload]  # a card needs it gone
+                        ORIGINAL, content=None, view=card, allowed_mentions=nobody
+                    )
         except DISCORD_ERRORS as error:  # F-2: it never was acknowledged
             _log.info("interrupted_not_told", reference=f"i:{one.id}", error=repr(error))
+            if isinstance(as_surface_error(error), SurfaceBusy):
+                return
         await self._end(one.id)
+
+    async def _still_open(self, left: Sequence[OpenInteraction]) -> Sequence[OpenInteraction]:
+        """Those of `left`; what came since is being answered by this process."""
+        try:
+            found = await self._database.read(interactions.unanswered, now_us=self._clock.now_us())
+        except StorageError as error:  # to be told twice harms nobody
+            _log.warning("interrupted_not_read", fault="F-110", error=type(error).__name__)
+            return left
+        known = {one.id for one in left}
+        return [one for one in found if one.id in known]
 
     async def close(self) -> None:
         """Let the last endings be written; who is cut off later is told after the restart."""

@@ -14,11 +14,14 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from bot.clock import SystemClock
+from bot.discordio import reception as module
 from bot.discordio.reception import Reception
+from bot.limits import INTERRUPTED_DELAY_S_MAX, INVALID_REQUESTS_SPARING, INVALID_REQUESTS_STOP
 from storage import interactions, schema
 from storage.database import Connection
+from storage.errors import StoreUnavailable
 from storage.inline import InlineDatabase
-from tests.cogs.town import Inhabited, Town, words
+from tests.cogs.town import PATIENCE_S, EagerClock, Inhabited, Town, words
 from tests.unit.discordio.surfaces import settle
 from tests.unit.jobs.virtual import Crash
 
@@ -35,6 +38,8 @@ class Mortal(InlineDatabase):
         super().__init__()
         self._commits = commits
         self.died = asyncio.Event()
+        self.is_busy = False
+        """The next read comes to nothing."""
 
     async def transact(
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -54,6 +59,9 @@ class Mortal(InlineDatabase):
         self, body: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         self._check()
+        if self.is_busy:
+            self.is_busy = False
+            raise StoreUnavailable(cause="locked")
         return await super().read(body, *args, **kwargs)
 
     def restart(self) -> None:
@@ -196,3 +204,122 @@ async def test_a_mention_that_was_only_written_down_owes_nothing() -> None:
 
         scene.database.restart()
         assert await Reception(scene.database, SystemClock()).interrupted() == ()
+
+
+@asynccontextmanager
+async def deferred() -> AsyncGenerator[Scene]:
+    """A process that died right after it had acknowledged an order: Discord says it thinks."""
+    async with died(order, commits=True) as scene:
+        (asked,) = scene.asked
+        await asked.response.defer()
+        scene.database.restart()
+        yield scene
+
+
+@pytest.mark.parametrize("invalid", [INVALID_REQUESTS_SPARING, INVALID_REQUESTS_STOP])
+async def test_while_requests_are_spared_nothing_is_let_go(invalid: int) -> None:
+    """F-3, F-85: what our own breaker held back was not told; the token lives on."""
+    async with deferred() as scene:
+        reception = Reception(scene.database, SystemClock())
+        left = await reception.interrupted()
+        for _ in range(invalid):
+            scene.town.bot.rest.note(403)
+        await reception.tell_interrupted(scene.town.bot, left)
+        assert await reception.interrupted() == left
+
+
+class Then(EagerClock):
+    """Something happens while somebody waits for the `count`th time."""
+
+    def __init__(self, count: int, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._count = count
+        self._happens = happens
+
+    async def sleep(self, delay_s: float) -> None:
+        await super().sleep(delay_s)
+        if len(self.slept_s) == self._count:
+            self._happens()
+
+
+def stop_requests(town: Town) -> Callable[[], None]:
+    """Nothing is sent any more; what lets it go on."""
+    rest = town.bot.rest
+    for _ in range(INVALID_REQUESTS_STOP):
+        rest.note(403)
+
+    def let_go() -> None:
+        rest._invalid_s.clear()
+        rest._stopped_until_s = 0.0
+
+    return let_go
+
+
+async def test_what_discord_did_not_take_is_told_when_it_is_back() -> None:
+    """F-3: again and again while the token lives; who asked meanwhile was not interrupted."""
+    async with deferred() as scene:
+        clock = Then(4, stop_requests(scene.town))
+        reception = Reception(scene.database, clock)
+        left = await reception.interrupted()
+        now_us = clock.now_us()
+        scene.database.run(
+            interactions.receive,
+            interaction_id=7,
+            token="live",
+            expires_us=2 * now_us,
+            now_us=now_us,
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            await reception.keep_telling(scene.town.bot, left)
+        (told,) = await scene.town.from_bot()
+        assert "Restarting" in words(told)
+        assert len(clock.slept_s) == 5
+        assert max(clock.slept_s) == INTERRUPTED_DELAY_S_MAX
+        assert [one.id for one in await reception.interrupted()] == [7]
+
+
+async def test_a_token_that_has_ended_is_tried_no_more() -> None:
+    """F-3: after a quarter of an hour nobody can be told, whatever Discord does."""
+    async with deferred() as scene:
+
+        def end() -> None:
+            sql = "UPDATE interactions SET expires_us = received_us"
+            scene.database.run(lambda connection: connection.exec_driver_sql(sql))
+
+        stop_requests(scene.town)
+        clock = Then(2, end)
+        reception = Reception(scene.database, clock)
+        async with asyncio.timeout(PATIENCE_S):
+            await reception.keep_telling(scene.town.bot, await reception.interrupted())
+        assert len(clock.slept_s) == 2
+        assert [words(one) for one in await scene.town.from_bot()] == [""]
+
+
+async def test_a_database_that_is_busy_ends_no_telling() -> None:
+    """F-110: what it had open before is still told."""
+    async with deferred() as scene:
+        let_go = stop_requests(scene.town)
+
+        def be_busy() -> None:
+            scene.database.is_busy = True
+            let_go()
+
+        clock = Then(1, be_busy)
+        reception = Reception(scene.database, clock)
+        async with asyncio.timeout(PATIENCE_S):
+            await reception.keep_telling(scene.town.bot, await reception.interrupted())
+        (told,) = await scene.town.from_bot()
+        assert "Restarting" in words(told)
+
+
+async def test_a_long_limit_of_one_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-84: discord.py would sit out a webhook's limit, however long."""
+    monkeypatch.setattr(module, "INTERRUPTED_TIMEOUT_S", 0.2)
+    async with deferred() as scene:
+        body = {"message": "limited", "retry_after": 900.0, "global": False}
+        await scene.town.fault(method="GET", path_regex="/webhooks/", status=429, body=body)
+        reception = Reception(scene.database, SystemClock())
+        left = await reception.interrupted()
+        async with asyncio.timeout(PATIENCE_S / 4):
+            await reception.tell_interrupted(scene.town.bot, left)
+        assert await reception.interrupted() == left
