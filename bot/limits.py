@@ -178,6 +178,9 @@ VOID_DELAY_S_MAX = 300.0
 """F-111: a full disk is emptied by somebody, and then nobody's credits stay held for long."""
 VOID_WRITES_MAX = 180
 """Ten hours of tries; then the next question or start does it."""
+TELL_INTERVAL_S = 0.2
+"""Between two of those who wait after a restart: each takes up to three requests, of which Discord
+allows fifty per second in all; answers and results need most of them (I-32)."""
 TELLERS_MAX = 8
 """Channels or commands told at once after a restart: each takes two or three of the fifty requests
 per second that Discord allows, and results are delivered meanwhile."""

@@ -26,6 +26,7 @@ from bot.discordio.faults import (
 from bot.discordio.job_cards import JobCards
 from bot.discordio.job_desk import JobDesk
 from bot.discordio.messages import DiscordMessages
+from bot.discordio.pacing import ChannelPacer
 from bot.discordio.people import missing_permission, reply_options
 from bot.discordio.reception import Reception
 from bot.discordio.registration import shapes
@@ -42,6 +43,7 @@ from bot.limits import (
     OWED_DELAY_S_MAX,
     RATE_LIMIT_WAIT_S_MAX,
     START_DELAY_S_MAX,
+    TELL_INTERVAL_S,
     TELLERS_MAX,
 )
 from bot.text.messages import Notice, message, short_reference
@@ -97,6 +99,7 @@ class AtelierBot(commands.Bot):
     ) -> None:
         """`message_content` asks for the privileged intent of the same name."""
         self.rest = rest_breaker.RestBreaker(services.clock)
+        self._tells = ChannelPacer(services.clock, interval_s=TELL_INTERVAL_S)
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -340,6 +343,8 @@ class AtelierBot(commands.Bot):
         return all(await asyncio.gather(*map(tell_channel, by_channel.values())))
 
     async def _tell(self, turn: OwedTurn) -> bool:
+        await self.services.pacer.turn(turn.channel_id)
+        await self._tells.turn(0)
         with rest_breaker.delivering(is_result=turn.answer is not None):
             if not await recovery.tell(self, turn):
                 return False

@@ -19,6 +19,7 @@ from bot.clock import Clock
 from bot.discordio.by_token import ORIGINAL, hook_of
 from bot.discordio.cards import notice_card
 from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
+from bot.discordio.pacing import ChannelPacer
 from bot.discordio.surface import SurfaceBusy
 from bot.errors import Restarting
 from bot.limits import (
@@ -27,6 +28,7 @@ from bot.limits import (
     INTERRUPTED_DELAY_S_MAX,
     INTERRUPTED_TIMEOUT_S,
     RECEIVE_TIMEOUT_S,
+    TELL_INTERVAL_S,
     TELLERS_MAX,
 )
 from bot.text.answers import PLACEHOLDERS
@@ -45,6 +47,7 @@ class Reception:
     def __init__(self, database: Store, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._tells = ChannelPacer(clock, interval_s=TELL_INTERVAL_S)
         self._endings: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -102,6 +105,7 @@ class Reception:
 
         async def tell(one: OpenInteraction) -> None:
             async with gate:
+                await self._tells.turn(0)
                 await self._tell(client, one)
 
         await asyncio.gather(*map(tell, left))

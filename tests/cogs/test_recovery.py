@@ -13,7 +13,7 @@ from bot.chat.service import ChatService
 from bot.discordio import recovery
 from bot.discordio.recovery import tell
 from bot.discordio.render import pages
-from bot.limits import BAN_PAUSE_S, INVALID_REQUESTS_STOP, OWED_DELAY_S_MAX
+from bot.limits import BAN_PAUSE_S, INVALID_REQUESTS_STOP, OWED_DELAY_S_MAX, TELL_INTERVAL_S
 from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
 from storage.errors import StoreUnavailable
@@ -216,6 +216,23 @@ async def test_a_channel_that_is_held_up_delays_no_other(
         let_go.set()
         assert await telling
     assert told == ["m:3", "m:1", "m:2"]
+
+
+async def test_many_owed_ends_leave_discord_room_for_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I-32: hundreds at once ran into the limit for everything, and then were not told."""
+    clock = EagerClock()
+
+    async def at_once(_client: discord.Client, _turn: OwedTurn) -> bool:
+        return True
+
+    monkeypatch.setattr(recovery, "tell", at_once)
+    turns = [replace(owed(f"m:{n}"), channel_id=GENERAL_ID + n) for n in range(40)]
+    async with Inhabited(clock=clock).open() as town:
+        clock.slept_s.clear()
+        assert await town.bot.tell_interrupted(turns)
+    assert max(clock.slept_s) > 0.9 * 39 * TELL_INTERVAL_S
 
 
 async def test_the_client_notes_whom_it_told(town: Town) -> None:

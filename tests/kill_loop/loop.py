@@ -38,8 +38,8 @@ START_SHARE: Final = (0.5, 1.05)
 """Of a usual start, when one is killed: imports take most of it, the file is opened at its end."""
 USUAL_START_S: Final = 1.0
 """Until the first has been seen."""
-SETTLE_S: Final = 60.0
-"""So long nothing may stand still when nothing goes wrong any more."""
+SETTLE_S: Final = 150.0
+"""So long all may stand still when nothing goes wrong any more: longer than `OWED_DELAY_S`."""
 SETTLE_S_MAX: Final = 900.0
 """Until all is over: a thousand lives of a second or two leave much that Discord's limits slow."""
 CALM_S: Final = 0.02
