@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Collection
 from typing import Any, TypeAlias
@@ -134,8 +135,15 @@ def change(
 
     `values` are of columns, and of the statement's own parameters.
     """
+    assert values.keys() <= _names(statement), values.keys() - _names(statement)
     changed = connection.execute(statement, {"of": job_id, **values}).one_or_none()
     return None if changed is None else job_of(changed)
+
+
+@functools.cache
+def _names(statement: Changing) -> frozenset[str]:
+    """What `change` may be told: SQLAlchemy silently passes over a name that it does not know."""
+    return frozenset({*jobs.c.keys(), *statement.compile().params})
 
 
 def move(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage import inbox, jobs
+from storage import inbox, job_rows, jobs
 from storage.inbox import Verdict
 from storage.types import NEVER_US, JobStatus
 from tests.unit.storage.bank import MIRA, SAM, TOM
@@ -259,3 +259,14 @@ def test_the_engine_knows_when_to_look_again(workshop: Workshop) -> None:
     assert view(jobs.next_due_us) == workshop.now_us
     workshop.claim()
     assert view(jobs.next_due_us) == workshop.now_us + LEASE_US
+
+
+def test_a_misspelt_column_is_no_change(workshop: Workshop) -> None:
+    """SQLAlchemy keeps silent about it where another one is known."""
+    job = workshop.order()
+    with pytest.raises(AssertionError, match="stumbels"):
+        workshop.database.run(job_rows.change, job_id=job.id, stumbels=5, looks=3)
+    times = {**job_rows.released(due_us=1, now_us=1), "until_woke_us": 1}
+    with pytest.raises(AssertionError, match="until_woke_us"):
+        workshop.database.run(job_rows.change, job_rows.RELEASE, job_id=job.id, **times)
+    assert workshop.job(job) == job
