@@ -160,8 +160,13 @@ class Submitter:
             rung.clear()
             try:
                 seen = await self._evidence.look(job.id)
+            except StorageError as error:
+                _log.error(
+                    "evidence_not_read", fault="F-110", job=job.short_id, error=type(error).__name__
+                )
+                continue
             except Exception:  # noqa: BLE001 - nothing may break off the wait for the answer.
-                _log.exception("evidence_not_read", job=job.short_id)
+                _log.exception("evidence_broke", job=job.short_id)
                 continue
             if isinstance(seen, Adopted):
                 self._moved()

@@ -7,6 +7,7 @@ is told with its shortest story by `make simulate SEEDS=1 FROM=<seed>`, and kept
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -22,7 +23,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import ELSEWHERE, INVARIANTS, PARTS_ELSEWHERE
 from tests.simulation.run import Totals, kept_seeds, run_seeds, story
-from tests.simulation.world import World
+from tests.simulation.world import OUR_MISTAKES, World
 
 ROOT = Path(__file__).parents[2]
 SHARDS = 20
@@ -94,6 +95,13 @@ def test_a_create_sent_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Submitter, "doubt", send_again)
     failures = (report.failure for report in run_seeds(range(CANARY_SEEDS)))
     assert next(filter(None, failures)).startswith("I-24: ")
+
+
+def test_what_is_looked_for_in_the_log_can_stand_there() -> None:
+    """A name that nothing logs would never be found, whatever is wrong."""
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot").rglob("*.py"))
+    logged = re.findall(r'_log\.\w+\(\s*"(\w+)"', source)
+    assert set(logged) >= OUR_MISTAKES
 
 
 def test_the_short_way_to_the_driver_changes_nothing() -> None:

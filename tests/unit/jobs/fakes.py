@@ -156,7 +156,7 @@ class FakeProvider:
         self.shape: Callable[[Task], None] = unshaped
         """Changes a new task: its failure, its results, its price."""
         self.read_takes_s = 0.05
-        self.get_errors: list[ProviderError] = []
+        self.get_errors: list[Exception] = []
         self.states: list[TaskState] = []
         """Answers to the next reads, in place of the truth."""
         self.film = b"film" * 100

@@ -14,6 +14,7 @@ from bot.errors import ProviderInternalError, ProviderRejected, RateLimited, Res
 from bot.providers.base import CreateVerdict, NotCreated
 from storage import inbox, jobs
 from storage.database import Connection
+from storage.errors import StoreUnavailable
 from storage.types import Job, JobStatus, Outcome
 from tests.unit.jobs.conftest import NewWorld
 from tests.unit.jobs.fakes import FakeProvider, Task, lost, nothing, unavailable
@@ -83,6 +84,32 @@ async def test_a_callback_may_come_before_the_creates_answer(world: World) -> No
     assert done.outcome is Outcome.SUCCEEDED
     world.provider.hold.set()
     await world.clock.sleep(5)
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [(StoreUnavailable(cause="busy"), "evidence_not_read"), (KeyError("ours"), "evidence_broke")],
+    ids=["outside", "ours"],
+)
+async def test_what_keeps_evidence_from_being_read_does_not_end_the_create(
+    world: World, logged: list[dict[str, object]], error: Exception, event: str
+) -> None:
+    """F-62, F-110: the answer is waited for; a mistake of ours has a name of its own."""
+    world.provider.hold = asyncio.Event()
+    await world.boot()
+    job = await world.request()
+    await world.until_status(job, JobStatus.SUBMITTING)
+    world.provider.get_errors = [error]
+    await world.call_back(job)
+    await world.clock.sleep(1)
+    assert not world.provider.get_errors
+    world.provider.hold.set()
+    assert (await world.delivered(job)).outcome is Outcome.SUCCEEDED
+    found = [entry for entry in logged if str(entry["event"]).startswith("evidence_")]
+    assert [(entry["event"], entry["log_level"]) for entry in found] == [(event, "error")]
     await world.stop()
     world.check_over()
 
