@@ -6,7 +6,6 @@ Every name is part of the public interface (product.md). Every secret can also b
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -27,6 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import Problem, SettingsInvalid
+from bot.hosts import is_address, is_private
 from bot.limits import BUDGET_CREDITS_MAX, GRANT_CREDITS_MAX
 from storage.database import sqlite_path
 from storage.types import UCR_PER_CREDIT, Allowance, Budget
@@ -112,7 +112,7 @@ def _url(value: object) -> str:
 def _hosts(value: object) -> tuple[str, ...]:
     hosts = tuple(host.strip().lower() for host in str(value).split(",") if host.strip())
     for host in hosts:
-        if not _is_address(host) and not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", host):
+        if not is_address(host) and not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?", host):
             raise ValueError("must be host names or addresses, without http:// and ports")
     return hosts
 
@@ -239,9 +239,18 @@ class Settings(BaseSettings):
             return url
         if parts.scheme != "https":
             raise ValueError("must start with https://")
-        if _is_private(host):
+        if is_private(host):
             raise ValueError("is a private address: the provider cannot reach it")
         return url
+
+    @field_validator("monthly_budget")
+    @classmethod
+    def _month_covers_a_day(cls, month_ucr: int | None, info: ValidationInfo) -> int | None:
+        """Limits that overlap: a day's ceiling above the month's is never reached (F-125)."""
+        day_ucr = info.data.get("daily_budget")
+        if month_ucr is not None and day_ucr is not None and day_ucr > month_ucr:
+            raise ValueError("must be at least DAILY_BUDGET, or one of the two is left out")
+        return month_ucr
 
     @property
     def allowance(self) -> Allowance:
@@ -381,17 +390,3 @@ def _why(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return "it is not UTF-8 text"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
-def _is_private(host: str) -> bool:
-    if _is_address(host):
-        return not ipaddress.ip_address(host.strip("[]")).is_global
-    return host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan"))

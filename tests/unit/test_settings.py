@@ -177,6 +177,18 @@ def test_an_odd_budget_is_refused(name: str, value: str) -> None:
     assert set(problems(**{name: value})) == {name}
 
 
+def test_a_day_may_not_promise_more_than_the_month() -> None:
+    """F-125: limits that overlap; the larger one would never be reached, and look as if it were."""
+    found = problems(DAILY_BUDGET="100", MONTHLY_BUDGET="10", WEB_PORT="99999")
+    assert set(found) == {"MONTHLY_BUDGET", "WEB_PORT"}
+    assert "DAILY_BUDGET" in found["MONTHLY_BUDGET"]
+    assert set(problems(DAILY_BUDGET="0.000002", MONTHLY_BUDGET="0.000001")) == {"MONTHLY_BUDGET"}
+    for monthly in ("", "0", "100", "100.000001"):
+        assert read(DAILY_BUDGET="100", MONTHLY_BUDGET=monthly).daily_budget == 100_000_000
+    assert read(DAILY_BUDGET="0", MONTHLY_BUDGET="10").daily_budget is None
+    assert set(problems(DAILY_BUDGET="much", MONTHLY_BUDGET="10")) == {"DAILY_BUDGET"}
+
+
 @given(st.integers(0, 1_000_000 * UCR_PER_CREDIT))
 def test_every_amount_survives_being_written(amount_ucr: int) -> None:
     """No float on the way."""
