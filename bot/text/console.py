@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import PurePath
 from shlex import quote
 
 from bot.catalogue.catalogue import Catalogue
@@ -71,10 +72,13 @@ def store_corrupt(error: StoreCorrupt) -> str:
 
 
 def _restore(path: str) -> tuple[str, str]:
+    backup = quote(str(PurePath(path).with_name("backup.db")))
     log, index = quote(f"{path}-wal"), quote(f"{path}-shm")
+    # Nothing is taken away where there is no backup: the newest changes are in the log.
+    put_back = f"test -s {backup} && rm -f {log} {index} && cp {backup} {quote(path)}"
     return (
         "To restore your newest backup (see Backup in README.md):",
-        f"  rm -f {log} {index} && cp backup.db {quote(path)} && python -m bot audit",
+        f"  {put_back} && python -m bot audit",
     )
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer
 
+from bot.text import console
 from sandbox.discord.gateway import GatewayOptions
 from sandbox.discord.server import DiscordSandbox
 from storage import preferences
 from storage.database import Database
+from storage.errors import StoreCorrupt
 from storage.locks import FileLock
 
 ROOT = Path(__file__).parents[2]
@@ -215,8 +217,7 @@ def test_a_log_that_may_be_lost_is_told_at_the_start(migrated: Shell) -> None:
 
 async def test_the_readmes_backup_and_restore_do_what_it_says(migrated: Shell) -> None:
     """F-113, F-116: copied beside the running bot, put back in place of a damaged file."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("**Backup**")[2]
-    backup, restore = re.findall(r"```sh\n(.+?)\n```", section, re.DOTALL)[:2]
+    backup, restore, *_ = _backup_section()
     database = await Database.open(f"sqlite+aiosqlite:///{migrated.database}")
     try:
         await database.transact(preferences.put, key="a", value="kept", now_us=1)
@@ -225,7 +226,7 @@ async def test_the_readmes_backup_and_restore_do_what_it_says(migrated: Shell) -
     finally:
         await database.close()
     assert copied.returncode == 0, copied.stderr
-    assert (migrated.home / "backup.db").stat().st_mode & 0o777 == 0o600
+    assert migrated.database.with_name("backup.db").stat().st_mode & 0o777 == 0o600
     migrated.database.write_bytes(b"\xa5" * 8_192)
     migrated.database.with_name("atelier.db-shm").write_bytes(bytes(32_768))
     told = migrated.run_with_keys("run").stderr
@@ -236,6 +237,50 @@ async def test_the_readmes_backup_and_restore_do_what_it_says(migrated: Shell) -
     database = await Database.open(f"sqlite+aiosqlite:///{migrated.database}")
     assert await database.read(preferences.get, key="a") == "kept"
     await database.close()
+
+
+def _backup_section() -> list[str]:
+    """Its blocks for a shell: backup, restore, and how to enter the running or a new container."""
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("**Backup**")[2]
+    return re.findall(r"```sh\n(.+?)\n```", section.partition("\n**")[0], re.DOTALL)
+
+
+def test_a_restore_without_a_backup_takes_nothing_away(migrated: Shell) -> None:
+    """F-113: the newest changes are in the log; its line and that of the message at the start."""
+    log = migrated.database.with_name("atelier.db-wal")
+    log.write_bytes(b"the newest changes")
+    error = StoreCorrupt(path="data/atelier.db", cause="missing")
+    for line in (_backup_section()[1], console.store_corrupt(error).splitlines()[-1]):
+        assert "rm -f data/atelier.db-wal" in line
+        assert migrated.sh(line).returncode != 0
+        assert log.read_bytes() == b"the newest changes"
+
+
+def test_the_readmes_container_lines_do_nothing_outside_the_container(shell: Shell) -> None:
+    """F-113: `docker compose exec atelier a && b` does `b` on this machine; a shell does both."""
+    for stub, words in (("docker", 'echo "$*"'), ("rm", "echo rm"), ("python", "echo python")):
+        (shell.home / stub).write_text(f"#!/bin/sh\n{words}\n")
+        (shell.home / stub).chmod(0o700)
+    exec_, run = ("compose exec atelier sh", "compose run --rm atelier sh")
+    running, stopped = _backup_section()[2:]
+    path = f"PATH={shell.home}:$PATH"
+    assert shell.sh(f"{path}\n{running}").stdout.splitlines() == [exec_]
+    assert shell.sh(f"{path}\n{stopped}").stdout.splitlines() == ["compose stop", run]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    entering = re.findall(r"docker compose (?:exec|run)\b.*", readme)
+    assert entering == [f"docker {exec_}", f"docker {run}"]
+
+
+def test_the_container_has_what_the_readmes_lines_need() -> None:
+    """`sh` is what is run, where `python -m bot` works, and `/data/` stands for `data/`."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert {"WORKDIR /app", "COPY bot bot", "VOLUME /data"} <= set(lines)
+    assert not [line for line in lines if line.startswith("ENTRYPOINT")]
+    assert "sqlite+aiosqlite:////data/atelier.db" in (ROOT / "compose.yaml").read_text("utf-8")
+    for line in _backup_section()[:2]:
+        assert line.count("data/") == len(
+            re.findall(r"(?<![\w/])data/(?:atelier|backup)\.db", line)
+        )
 
 
 @pytest.fixture
