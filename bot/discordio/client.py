@@ -329,8 +329,10 @@ class AtelierBot(commands.Bot):
         """Say what became of the answers whose end was owed; whether none is owed any more.
 
         What Discord refuses for good is let go; the rest is for the next time. Channels are told
-        side by side, because Discord limits each; in a channel one after the other.
+        side by side, because Discord limits each; in a channel one after the other, and no more
+        once it refused us (I-32).
         """
+        places = recovery.Places(recovery.Place)
         by_channel: defaultdict[int, list[OwedTurn]] = defaultdict(list)
         for turn in turns:
             by_channel[turn.channel_id].append(turn)
@@ -338,15 +340,16 @@ class AtelierBot(commands.Bot):
 
         async def tell_channel(owed: Sequence[OwedTurn]) -> bool:
             async with gate:
-                return all([await self._tell(turn) for turn in owed])
+                return all([await self._tell(turn, places) for turn in owed])
 
         return all(await asyncio.gather(*map(tell_channel, by_channel.values())))
 
-    async def _tell(self, turn: OwedTurn) -> bool:
-        await self.services.pacer.turn(turn.channel_id)
+    async def _tell(self, turn: OwedTurn, places: recovery.Places) -> bool:
+        if not places[turn.channel_id].is_closed:
+            await self.services.pacer.turn(turn.channel_id)
         await self._tells.turn(0)
         with rest_breaker.delivering(is_result=turn.answer is not None):
-            if not await recovery.tell(self, turn):
+            if not await recovery.tell(self, turn, places):
                 return False
         try:
             await self.services.chat.told(turn.reference)

@@ -6,8 +6,11 @@ repeated without harm, a message is looked for before it is sent (reliability.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import discord
@@ -19,8 +22,10 @@ from bot.discordio.closing import with_note
 from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
 from bot.discordio.render import pages, width
 from bot.discordio.surface import SurfaceBusy, nonce_for
+from bot.discordio.troubles import diagnosed
 from bot.errors import Interrupted
-from bot.limits import MESSAGE_CHARS_MAX, POSTED_SEARCH_MESSAGES_MAX
+from bot.jobs.ports import Trouble
+from bot.limits import INTERRUPTED_TIMEOUT_S, MESSAGE_CHARS_MAX, POSTED_SEARCH_MESSAGES_MAX
 from bot.text.answers import BOOKING_NOTE, LATE, PLACEHOLDERS, closing_text
 from bot.text.messages import Notice, message, short_reference
 from bot.text.money import Payment, payment_text
@@ -30,28 +35,84 @@ _TOLD_PART = 1_000
 """The part number of this notice's nonce: far from any page's."""
 CANNOT_REPLY = 160002
 """Discord's code where the bot may not read the history."""
+_POSTS_REFUSED = frozenset({50013, 160005})
+"""Codes of a channel in which what stands can still be edited: no right to write, thread locked."""
 _KNOWN_CHARS = 20
 """A page that begins with so many of the words that stand there is the one they belong to."""
 
 _log = structlog.get_logger(__name__)
 
 
-async def tell(client: discord.Client, turn: OwedTurn) -> bool:
+@dataclass(slots=True)
+class Place:
+    """A channel in one round of telling: one telling at a time, and no refusal twice (I-32)."""
+
+    is_closed: bool = False
+    """Nothing can be written or edited there."""
+    is_mute: bool = False
+    """No message can be added there."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def used(self) -> AsyncGenerator[None]:
+        """Alone, so that no two answers mix; a refusal is remembered and raised again."""
+        async with self._turn:
+            try:
+                yield
+            except DISCORD_ERRORS as error:
+                if _is_closing(error):
+                    code = getattr(error, "code", 0)
+                    self.is_mute, self.is_closed = True, code not in _POSTS_REFUSED
+                raise
+
+
+Places = defaultdict[int, Place]
+"""By channel."""
+
+
+async def tell(client: discord.Client, turn: OwedTurn, places: Places | None = None) -> bool:
     """Close an answer whose end was not shown, or answer the question that has none.
 
-    False when Discord could not be had and another start may try again.
+    False when Discord could not be had and another start may try again. `places` is what the
+    tellings of one round know together.
     """
+    places = Places(Place) if places is None else places
     try:
-        if turn.message_id is None and _question_id(turn) is None:
-            await _tell_command(client, turn)
-        elif turn.answer is None:
-            await _tell_interrupted(client, turn)
-        else:
-            await _show_whole(client, turn, turn.answer)
+        if _stands_nowhere(turn) or not await _told_in_channel(client, turn, places):
+            await _tell_elsewhere(client, turn, places)
     except DISCORD_ERRORS as error:
         _log.info("interrupted_not_told", reference=turn.reference, error=repr(error))
         return not isinstance(as_surface_error(error), SurfaceBusy)
     return True
+
+
+def _stands_nowhere(turn: OwedTurn) -> bool:
+    """A command whose answer nobody noted; a question has at least itself."""
+    return turn.message_id is None and _question_id(turn) is None
+
+
+async def _told_in_channel(client: discord.Client, turn: OwedTurn, places: Places) -> bool:
+    """False where the channel is closed to us, then or since: the next sink has it (S-7)."""
+    place = places[turn.channel_id]
+    try:
+        async with place.used():
+            if place.is_closed or (place.is_mute and turn.message_id is None):
+                return False
+            if turn.answer is None:
+                await _tell_interrupted(client, turn)
+            else:
+                await _show_whole(client, turn, turn.answer)
+    except DISCORD_ERRORS as error:
+        if not _is_closing(error):
+            raise
+        _log.info("channel_closed", reference=turn.reference, error=repr(error))
+        return False
+    return True
+
+
+def _is_closing(error: Exception) -> bool:
+    """Whether Discord will not let us write there, whatever we do."""
+    return diagnosed(error).trouble is Trouble.CLOSED
 
 
 # --- It was interrupted ---------------------------------------------------------------------------
@@ -207,41 +268,46 @@ def _shared_chars(first: str, second: str) -> int:
     return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
-# --- It was a command's, and nobody noted where it stands -----------------------------------------
+# --- Nobody noted where it stands, or we may not write there --------------------------------------
 
 
-async def _tell_command(client: discord.Client, turn: OwedTurn) -> None:
-    """The token finds the answer while it lives; what is paid comes in private after that."""
+async def _tell_elsewhere(client: discord.Client, turn: OwedTurn, places: Places) -> None:
+    """A command's token finds the answer while it lives; what is paid comes in private else."""
     if turn.token is not None:
-        hook = hook_of(client, turn.token)
         try:
-            first = await hook.fetch_message(ORIGINAL)
-            await _end_by_token(client, turn, hook, first)
+            # F-84: discord.py would sit out a webhook's limit, however long.
+            async with asyncio.timeout(INTERRUPTED_TIMEOUT_S):
+                if await _told_by_token(client, turn, turn.token, places[turn.channel_id]):
+                    return
         except DISCORD_ERRORS as error:
             if isinstance(as_surface_error(error), SurfaceBusy):
                 raise
             _log.info("answer_out_of_reach", reference=turn.reference, error=repr(error))
-        else:
-            return
     if turn.answer is not None or turn.charged_ucr > 0:
-        await _tell_in_private(client, turn)
+        await _tell_in_private(client, turn, places)
 
 
-async def _end_by_token(
-    client: discord.Client, turn: OwedTurn, hook: discord.Webhook, first: discord.Message
-) -> None:
-    """F-15, F-19: the first answer is brought to its end; what is whole with its price stays."""
+async def _told_by_token(client: discord.Client, turn: OwedTurn, token: str, place: Place) -> bool:
+    """F-15, F-19: the first answer is brought to its end; what is whole with its price stays.
+
+    False when there are pages after it, and no way for them into the channel.
+    """
+    hook = hook_of(client, token)
+    first = await hook.fetch_message(ORIGINAL)
     last_line = first.content.rpartition("\n")[2]
     priced = turn.charged_ucr > 0 and payment_text(Payment(charged_ucr=turn.charged_ucr))
     if short_reference(turn.reference) in last_line or (priced and priced in last_line):
-        return
+        return True
     if turn.answer is not None:
         target = _whole(turn, turn.answer)
+        if len(target) > 1 and place.is_mute:
+            return False
         if first.content != target[0] or first.components:
             await hook.edit_message(ORIGINAL, content=target[0], view=None)
         if len(target) > 1:
-            await _show_whole(client, replace(turn, message_id=first.id), turn.answer)
-        return
+            async with place.used():
+                await _show_whole(client, replace(turn, message_id=first.id), turn.answer)
+        return True
     # The answer to one member alone is not kept: its words are what was shown of it.
     shown, note = _words(first.content), _notice(turn).markdown
     if shown and turn.charged_ucr > 0:
@@ -251,12 +317,20 @@ async def _end_by_token(
     await hook.edit_message(ORIGINAL, content=both if fits else shown, view=None)
     if not fits:
         await hook.send(note, ephemeral=first.flags.ephemeral)
+    return True
 
 
-async def _tell_in_private(client: discord.Client, turn: OwedTurn) -> None:
+async def _tell_in_private(client: discord.Client, turn: OwedTurn, places: Places) -> None:
+    channel_id = (await client.create_dm(discord.Object(turn.author_id))).id
+    place = places[channel_id]
+    async with place.used():
+        if not place.is_mute:
+            await _write_in_private(client, turn, channel_id)
+
+
+async def _write_in_private(client: discord.Client, turn: OwedTurn, channel_id: int) -> None:
     """To its asker alone, once: the reference stands at its end."""
     asked_id = int(turn.reference.partition(":")[2])
-    channel_id = (await client.create_dm(discord.Object(turn.author_id))).id
     channel = client.get_partial_messageable(channel_id)
     ours = await _ours_after(client, channel, asked_id)
     reference = short_reference(turn.reference)

@@ -200,7 +200,7 @@ async def test_a_channel_that_is_held_up_delays_no_other(
     let_go, elsewhere = asyncio.Event(), asyncio.Event()
     told: list[str] = []
 
-    async def held_up(_client: discord.Client, turn: OwedTurn) -> bool:
+    async def held_up(_client: discord.Client, turn: OwedTurn, _places: recovery.Places) -> bool:
         if turn.channel_id == GENERAL_ID:
             await let_go.wait()
         else:
@@ -224,7 +224,7 @@ async def test_many_owed_ends_leave_discord_room_for_answers(
     """I-32: hundreds at once ran into the limit for everything, and then were not told."""
     clock = EagerClock()
 
-    async def at_once(_client: discord.Client, _turn: OwedTurn) -> bool:
+    async def at_once(_client: discord.Client, _turn: OwedTurn, _places: recovery.Places) -> bool:
         return True
 
     monkeypatch.setattr(recovery, "tell", at_once)

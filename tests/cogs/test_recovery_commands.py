@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.discordio import recovery
 from bot.discordio.recovery import tell
 from sandbox.discord.seed import GENERAL_ID, MIRA_ID
 from storage import turns
@@ -150,3 +151,14 @@ async def test_while_discord_is_busy_the_next_start_may_try() -> None:
         await cut.town.fault(method="GET", path_regex="/webhooks/", drop=True, times=9)
         assert not await tell(cut.town.bot, turn)
         assert await cut.town.from_bot(channel=await cut.town.dm("mira")) == []
+
+
+async def test_a_long_limit_of_one_token_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F-84: discord.py would sit it out, however long; the answer stays owed."""
+    monkeypatch.setattr(recovery, "INTERRUPTED_TIMEOUT_S", 0.2)
+    async with cut_off(turns.show_at) as cut:
+        turn = await cut.owed()
+        body = {"message": "limited", "retry_after": 900.0, "global": False}
+        await cut.town.fault(method="GET", path_regex="/webhooks/", status=429, body=body)
+        async with asyncio.timeout(5):
+            assert not await tell(cut.town.bot, turn)
