@@ -119,6 +119,7 @@ class Database:
             await database._run(_check, path)
             database._epoch = await database._run(_start)
             _mark(path)
+            lock.note(log=True)  # there is one now
         except migrate.ForeignDatabase as error:
             await database.close()
             raise StoreCorrupt(path=str(path), cause=str(error)) from error
@@ -148,6 +149,9 @@ class Database:
         """Let running transactions finish, then drop the connection and the lock."""
         self._closed = True
         await asyncio.gather(*self._running, return_exceptions=True)
+        # First, because the log goes with the connection. A start that came to nothing has told
+        # nobody what it missed: the next one does.
+        self._lock.note(log=self.misses_log and not self._epoch)
         await self._engine.dispose()
         self._lock.release()
 

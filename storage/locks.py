@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, select, update
@@ -32,7 +33,8 @@ class FileLock:
     def __init__(self, descriptor: int, *, was_left: bool) -> None:
         self._descriptor: int | None = descriptor
         self.was_left = was_left
-        """The last holder died with it: a release takes the holder's note away."""
+        """A former holder died and left a write-ahead log, and no start since came about."""
+        self._leaves = was_left
 
     @classmethod
     def acquire(cls, path: Path, *, database: Path) -> FileLock:
@@ -44,16 +46,32 @@ class FileLock:
             held = _held(descriptor, database)
             os.close(descriptor)
             raise held from error
-        was_left = os.fstat(descriptor).st_size > 0
-        note = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, note.encode(), 0)
-        return cls(descriptor, was_left=was_left)
+        former = _said(os.pread(descriptor, HOLDER_BYTES_MAX, 0))
+        lock = cls(descriptor, was_left=former.get("log") is True)
+        lock._write(descriptor)
+        return lock
+
+    def note(self, *, log: bool) -> None:
+        """Write down whether the holder's death would leave a write-ahead log (F-113)."""
+        if self._descriptor is None:
+            return
+        self._leaves = log
+        taken = os.fstat(self._descriptor)
+        with suppress(OSError):  # a full disk: not worth a start, and an end least of all
+            self._write(self._descriptor)
+            os.utime(self._descriptor, ns=(taken.st_atime_ns, taken.st_mtime_ns))
+
+    def _write(self, descriptor: int) -> None:
+        """In one piece, over a longer note too: nobody finds half of it."""
+        said = {"pid": os.getpid(), "host": socket.gethostname(), "log": self._leaves}
+        note = json.dumps(said).encode()
+        os.pwrite(descriptor, note.ljust(os.fstat(descriptor).st_size), 0)
 
     def release(self) -> None:
         """Let the next process in. The file stays: removing it would let two in at once."""
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            if not self._leaves:
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -82,17 +100,21 @@ def _held(descriptor: int, database: Path) -> StoreInUse:
 
 def _holder(note: bytes) -> tuple[int | None, str | None]:
     """Pid and host from a lock file; None where it is being written or is not ours."""
-    try:
-        said = json.loads(note)
-    except ValueError:
-        return None, None
-    if not isinstance(said, dict):
-        return None, None
+    said = _said(note)
     pid, host = said.get("pid"), said.get("host")
     return (
         pid if isinstance(pid, int) else None,
         host if isinstance(host, str) else None,
     )
+
+
+def _said(note: bytes) -> dict[str, object]:
+    """What a note says; nothing where it is none."""
+    try:
+        said = json.loads(note)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def refuse_network_filesystem(path: Path, *, mounts: Path = Path("/proc/self/mounts")) -> None:

@@ -207,7 +207,7 @@ def test_a_database_without_its_log_ends_with_74(migrated: Shell, verb: str) -> 
 
 def test_a_log_that_may_be_lost_is_told_at_the_start(migrated: Shell) -> None:
     """F-113: both companions of a killed process are gone."""
-    migrated.database.with_name("atelier.db.lock").write_text('{"pid": 1}', encoding="utf-8")
+    migrated.database.with_name("atelier.db.lock").write_text('{"log": true}', encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = migrated.run_with_keys("run", WEB_PORT=str(taken.getsockname()[1]))
     assert done.returncode == 78

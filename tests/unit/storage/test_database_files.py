@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from storage import preferences, readonly, sqlite
-from storage.database import Database, sqlite_path
+from storage import locks, preferences, readonly, sqlite
+from storage.database import Database, lock_path, sqlite_path
 from storage.errors import StoreCorrupt, StoreUnavailable
 
 
@@ -110,6 +110,61 @@ async def test_a_log_that_may_have_been_taken_away_is_told(
     for companion in companions:
         path.with_name(path.name + companion).unlink()
     for is_told in (bool(companions), False):
+        database = await Database.open(f"sqlite+aiosqlite:///{path}")
+        assert database.misses_log is is_told
+        await database.close()
+
+
+async def test_a_log_is_not_missed_before_it_was_made_or_after_it_was_taken_in(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-113: killed between lock and first statement, or between last checkpoint and release."""
+    path = sqlite_path(url)
+    await (await Database.open(url)).close()
+    lock = locks.FileLock.acquire(lock_path(path), database=path)
+    shutil.copytree(path.parent, tmp_path / "before")
+    lock.release()
+    release = locks.FileLock.release
+
+    def copied(lock: locks.FileLock) -> None:
+        shutil.copytree(path.parent, tmp_path / "after")
+        release(lock)
+
+    database = await Database.open(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(locks.FileLock, "release", copied)
+        await database.close()
+    for moment in ("before", "after"):
+        assert not (tmp_path / moment / "atelier.db-wal").exists()
+        assert lock_path(tmp_path / moment / "atelier.db").stat().st_size
+        database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / moment / 'atelier.db'}")
+        assert not database.misses_log
+        await database.close()
+
+
+@pytest.mark.parametrize("refusal", ["log missing", "damaged", "killed at once"])
+async def test_a_start_that_came_to_nothing_leaves_the_word_to_the_next(
+    url: str, tmp_path: Path, refusal: str
+) -> None:
+    """F-113: whatever it was refused for, the commits in the lost log are still missing."""
+    path = await _killed(url, tmp_path / "killed")
+    before, index = path.read_bytes(), path.with_name("atelier.db-shm")
+    path.with_name("atelier.db-wal").unlink()
+    if refusal != "log missing":
+        index.unlink()
+    if refusal == "damaged":
+        path.write_bytes(b"\xa5" * len(before))
+    if refusal == "killed at once":
+        lock = locks.FileLock.acquire(lock_path(path), database=path)
+        note = lock_path(path).read_bytes()
+        lock.release()
+        lock_path(path).write_bytes(note)
+    else:
+        with pytest.raises(StoreCorrupt):
+            await Database.open(f"sqlite+aiosqlite:///{path}")
+    path.write_bytes(before)
+    index.unlink(missing_ok=True)
+    for is_told in (True, False):
         database = await Database.open(f"sqlite+aiosqlite:///{path}")
         assert database.misses_log is is_told
         await database.close()

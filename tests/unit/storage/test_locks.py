@@ -167,6 +167,21 @@ def test_a_shorter_note_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
     held.release()
 
 
+def test_a_later_note_is_as_old_as_the_lock(tmp_path: Path) -> None:
+    """S-8: who is refused is told since when the database is held, not when it was closed."""
+    path = tmp_path / "lock"
+    held = locks.FileLock.acquire(path, database=tmp_path / "db")
+    os.utime(path, ns=(1_000_000_000, 1_000_000_000))
+    held.note(log=True)
+    with pytest.raises(StoreInUse) as refused:
+        locks.FileLock.acquire(path, database=tmp_path / "db")
+    assert (refused.value.pid, refused.value.since_us) == (os.getpid(), 1_000_000)
+    held.note(log=False)
+    held.release()
+    held.note(log=True)
+    assert not path.read_bytes()
+
+
 def test_network_file_systems_are_refused(tmp_path: Path) -> None:
     """S-8: their locks cannot be trusted; what counts is the innermost mount."""
     share = tmp_path / "my share"
