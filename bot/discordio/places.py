@@ -11,7 +11,9 @@ import structlog
 
 from bot.discordio.buttons import stop_view
 from bot.discordio.faults import ALREADY_ACKNOWLEDGED, DISCORD_ERRORS, as_surface_error
+from bot.discordio.rest_breaker import counting
 from bot.discordio.surface import Page, SurfaceClosed
+from bot.limits import POSTED_SEARCH_MESSAGES_MAX
 from bot.text.answers import MOVED
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +38,11 @@ Channel = (
 """Where a bot can write; groups are for users."""
 
 
+def _is_ours(message: discord.Message) -> bool:
+    me = message.guild.me if message.guild is not None else getattr(message.channel, "me", None)
+    return message.author == me
+
+
 def _view(page: Page) -> discord.ui.View | None:
     return None if page.stop_reference is None else stop_view(page.stop_reference)
 
@@ -57,6 +64,9 @@ class ChannelSurface:
         self._channel = channel
         self._question = question
         self._first: discord.MessageReference | None = None
+        self._newest_id: int | None = None
+        self._doubtful: set[str] = set()
+        """Nonces of tries that may have made a message without our hearing of it (F-86)."""
 
     @property
     def lane(self) -> int:
@@ -73,11 +83,42 @@ class ChannelSurface:
             options["reference"] = (None if is_first else self._first) or self._question
         if page.stop_reference is not None:
             options["view"] = stop_view(page.stop_reference)
-        async with _our_errors():
-            message = await self._channel.send(page.text, **options)
+        message = await self._made(page, options)
         if is_first:
             self._first = message.to_reference(fail_if_not_exists=False)
+        if nonce in self._doubtful:  # it may say what was true at an earlier try
+            await self.edit(message.id, page)
+        self._newest_id = message.id
         return message.id
+
+    async def _made(self, page: Page, options: dict[str, Any]) -> discord.Message:
+        """The message, which an earlier try may have made: a refusal is no proof then (I-23)."""
+        nonce: str = options["nonce"]
+        async with _our_errors():
+            try:
+                with counting() as tries:
+                    return await self._channel.send(page.text, **options)
+            except DISCORD_ERRORS as error:
+                if tries.may_be_done:
+                    self._doubtful.add(nonce)
+                is_refusal = isinstance(as_surface_error(error), SurfaceClosed)
+                found = None
+                if is_refusal and nonce in self._doubtful:
+                    found = await self._found(options.get("reference"))
+                if found is None:
+                    raise
+                return found
+
+    async def _found(self, replied_to: discord.MessageReference | None) -> discord.Message | None:
+        """Our reply that came after all that we know of; without replies nothing can be read."""
+        if replied_to is None or replied_to.message_id is None:
+            return None
+        after = discord.Object(self._newest_id or replied_to.message_id)
+        async for one in self._channel.history(after=after, limit=POSTED_SEARCH_MESSAGES_MAX):
+            reference = one.reference
+            if _is_ours(one) and reference and reference.message_id == replied_to.message_id:
+                return one
+        return None
 
     async def edit(self, message_id: int, page: Page) -> None:
         async with _our_errors():

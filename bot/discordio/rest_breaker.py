@@ -65,14 +65,24 @@ class Tries:
 
 
 @contextmanager
-def delivering(*, is_result: bool) -> Iterator[Tries]:
-    """Whatever is sent in here brings a result to its member; yields the count of it."""
+def counting() -> Iterator[Tries]:
+    """What is sent in here is counted apart."""
     tries = Tries()
-    token, counted = _delivering.set(is_result), _tries.set(tries)
+    counted = _tries.set(tries)
     try:
         yield tries
     finally:
         _tries.reset(counted)
+
+
+@contextmanager
+def delivering(*, is_result: bool) -> Iterator[Tries]:
+    """Whatever is sent in here brings a result to its member; yields the count of it."""
+    token = _delivering.set(is_result)
+    try:
+        with counting() as tries:
+            yield tries
+    finally:
         _delivering.reset(token)
 
 
