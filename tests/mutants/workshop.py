@@ -19,7 +19,7 @@ from tests.mutants.mutant import Edit, Mutant
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("bot", "cogs", "sandbox", "storage", "tests", "pyproject.toml")
-KILLER_TIMEOUT_S = 300.0
+KILLER_TIMEOUT_S = 900.0
 """One killer. A slow machine must not kill a mutant: who takes longer has not judged it."""
 WORLDS_FAILED = 1
 """The simulation's exit code when a promise was broken."""
