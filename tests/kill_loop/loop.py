@@ -16,7 +16,13 @@ from statistics import median
 from typing import Final
 
 from tests.kill_loop import checks, shot
-from tests.kill_loop.life import STARTS_WITHOUT_DELAY, Life, LifeFailed, forgive_starts
+from tests.kill_loop.life import (
+    STARTS_WITHOUT_DELAY,
+    Life,
+    LifeFailed,
+    forgive_starts,
+    mistakes,
+)
 from tests.kill_loop.members import Members
 from tests.kill_loop.report import Report
 from tests.kill_loop.shot import Shot
@@ -173,7 +179,7 @@ class KillLoop:
         witness.look(iter(list(members.asked)))
         copy = shot.copy_of(self._data, self._data / "shot")
         if copy is not None:
-            check = self._check(copy, life.mistakes(), witness, members)
+            check = self._check(copy, mistakes(life.lines), witness, members)
             self._checking = asyncio.create_task(check)
 
     async def _checked(self) -> tuple[str, ...]:
