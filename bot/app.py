@@ -23,7 +23,7 @@ from bot.discordio.reception import Reception
 from bot.discordio.services import StoredCommandMemory
 from bot.discordio.start_guard import StartGuard
 from bot.jobs.engine import Engine
-from bot.limits import STABLE_LOOK_S
+from bot.limits import CLOCK_BEHIND_S_MAX, STABLE_LOOK_S
 from bot.providers.http import make_session
 from bot.results.folder import ResultFolder, folder_beside
 from bot.settings import Settings
@@ -32,7 +32,7 @@ from bot.web.callbacks import CallbackRoute, add_callback_routes
 from bot.web.health import add_health_routes
 from bot.web.server import WebServer
 from bot.web.site import Site
-from storage import budgets, preferences
+from storage import buckets, budgets, preferences
 from storage.database import Connection, Database, Store, sqlite_path
 from storage.errors import StorageError, StoreInUse
 from storage.interactions import OpenInteraction
@@ -75,6 +75,7 @@ async def run(settings: Settings, catalogue: Catalogue) -> None:
         await store.transact(
             budgets.set_installation, budget=settings.budget, now_us=clock.now_us()
         )
+        await _warn_of_a_clock_behind(store, clock.now_us())
         session = make_session()
         stack.push_async_callback(session.close)
         folder = await ResultFolder.open(folder_beside(sqlite_path(settings.database_url)))
@@ -226,6 +227,14 @@ def _warn_of_old_sqlite() -> None:
     if sqlite3.sqlite_version_info < SQLITE_SOUND:
         # One connection is all we ever open, which is what makes the old library safe.
         _log.info("sqlite_below_3_51_3", version=sqlite3.sqlite_version)
+
+
+async def _warn_of_a_clock_behind(store: Store, now_us: int) -> None:
+    """An owner's time never runs backwards: one who was ahead once, waits (F-118)."""
+    newest_us = await store.read(buckets.newest_start_us)
+    if newest_us - now_us > CLOCK_BEHIND_S_MAX * 1_000_000:
+        advice = console.clock_behind(newest_us)
+        _log.error("clock_behind_the_books", fault="F-118", advice=advice)
 
 
 class WatchedStore:

@@ -269,6 +269,8 @@ ACCOUNT_PROBE_S = 60.0
 """F-32: between two reads of an account that was empty or closed."""
 ALERT_INTERVAL_S = 3_600.0
 """F-31: between two messages to the operator about the same thing."""
+CLOCK_BEHIND_S_MAX = 86_400.0
+"""From the newest window of credits to the clock: less is over by itself within a day."""
 RECONCILE_S = 86_400.0
 """F-69: between two comparisons of our books with the provider's account."""
 DRIFT_CREDITS = 1

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from storage.books import Act, Move, record
 from storage.schema import ISSUER_ID, accounts, buckets
@@ -128,6 +128,16 @@ def open_buckets(connection: Connection, owner: Owner) -> tuple[Bucket, ...]:
     """An owner's buckets that are still of use, in the order of spending."""
     rows = connection.execute(_OPEN, {"owner_kind": owner.kind, "owner_id": owner.id})
     return tuple(sorted(map(bucket_of, rows), key=lambda b: b.order))
+
+
+_NEWEST = select(func.coalesce(func.max(buckets.c.starts_us), 0)).where(
+    buckets.c.closed_us.is_(None)
+)
+
+
+def newest_start_us(connection: Connection) -> int:
+    """The latest time that any owner has lived to, as far as windows tell; 0 without any."""
+    return connection.execute(_NEWEST).scalar_one()
 
 
 def bucket_of(row: Sequence[Any]) -> Bucket:

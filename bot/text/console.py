@@ -90,6 +90,15 @@ def log_missing(path: str) -> str:
     )
 
 
+def clock_behind(newest_us: int) -> str:
+    newest = datetime.fromtimestamp(newest_us // 1_000_000, UTC)
+    return (
+        "Credits were given or spent while the clock of this machine was far ahead, or it is far "
+        "behind now: set it right. Whoever has lived to that time gets no new allowance or budget "
+        f"until the clock reaches it again; the latest is {newest:%Y-%m-%d %H:%M} UTC."
+    )
+
+
 def store_missing(path: str) -> str:
     return f"There is no database at {path}."
 

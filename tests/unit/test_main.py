@@ -16,13 +16,15 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestServer
 
+from bot.clock import SystemClock
 from bot.text import console
 from sandbox.discord.gateway import GatewayOptions
 from sandbox.discord.server import DiscordSandbox
-from storage import preferences
+from storage import budgets, preferences
 from storage.database import Database
 from storage.errors import StoreCorrupt
 from storage.locks import FileLock
+from storage.types import Budget
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "MTA1.Gb3xYz.canary-token-of-the-bot-0123456789"
@@ -213,6 +215,7 @@ def test_a_log_that_may_be_lost_is_told_at_the_start(migrated: Shell) -> None:
     assert done.returncode == 78
     assert "database_log_missing" in done.stdout + done.stderr
     assert "newest changes are lost" in done.stdout + done.stderr
+    assert "clock_behind_the_books" not in done.stdout + done.stderr
 
 
 async def test_the_readmes_backup_and_restore_do_what_it_says(migrated: Shell) -> None:
@@ -237,6 +240,22 @@ async def test_the_readmes_backup_and_restore_do_what_it_says(migrated: Shell) -
     database = await Database.open(f"sqlite+aiosqlite:///{migrated.database}")
     assert await database.read(preferences.get, key="a") == "kept"
     await database.close()
+
+
+async def test_books_from_a_time_to_come_are_told_at_the_start(migrated: Shell) -> None:
+    """F-118: the clock was ahead for a moment; no new day begins until it is there again."""
+    database = await Database.open(f"sqlite+aiosqlite:///{migrated.database}")
+    now_us = SystemClock().now_us() + 2 * 86_400 * 1_000_000
+    budget = Budget(day_ucr=5, month_ucr=None, timezone="UTC")
+    await database.transact(budgets.set_installation, budget=budget, now_us=now_us)
+    await database.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = await asyncio.to_thread(
+            migrated.run_with_keys, "run", WEB_PORT=str(taken.getsockname()[1])
+        )
+    assert done.returncode == 78
+    assert "clock_behind_the_books" in done.stdout + done.stderr
+    assert "until the clock reaches" in done.stdout + done.stderr
 
 
 def _backup_section() -> list[str]:
