@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from storage import budgets, ledger
+from storage import buckets, budgets, ledger
 from storage.budgets import BudgetChange
 from storage.database import Database
 from storage.errors import BudgetExhausted, Duplicate, InsufficientCredits
@@ -244,6 +244,18 @@ def test_a_clock_that_goes_back_issues_no_window_twice(town: Town) -> None:
         town.work(1, "third")
     town.now_us += DAY_US
     assert town.work(10, "third") == 10
+
+
+def test_the_latest_time_that_anybody_lived_to_is_known(town: Town) -> None:
+    """F-118: until the clock is there again nothing new is issued to them."""
+    assert town.database.view(buckets.newest_start_us) == 0
+    town.set_budget(day=10)
+    town.now_us += 30 * DAY_US
+    town.work(1, "ahead")
+    ahead_us = town.now_us
+    town.now_us -= 30 * DAY_US
+    town.work(1, "back")
+    assert ahead_us - DAY_US < town.database.view(buckets.newest_start_us) <= ahead_us
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Honolulu", "Asia/Kathmandu"])
