@@ -51,6 +51,8 @@ class Place:
     """Nothing can be written or edited there."""
     is_mute: bool = False
     """No message can be added there."""
+    is_unreadable: bool = False
+    """What stands there cannot be read, nor replied to."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @asynccontextmanager
@@ -99,15 +101,13 @@ async def _told_in_channel(client: discord.Client, turn: OwedTurn, places: Place
             if place.is_closed or (place.is_mute and turn.message_id is None):
                 return False
             if turn.answer is None:
-                await _tell_interrupted(client, turn)
-            else:
-                await _show_whole(client, turn, turn.answer)
+                return await _tell_interrupted(client, turn, place)
+            return await _show_whole(client, turn, turn.answer, place)
     except DISCORD_ERRORS as error:
         if not _is_closing(error):
             raise
         _log.info("channel_closed", reference=turn.reference, error=repr(error))
         return False
-    return True
 
 
 def _is_closing(error: Exception) -> bool:
@@ -118,29 +118,25 @@ def _is_closing(error: Exception) -> bool:
 # --- It was interrupted ---------------------------------------------------------------------------
 
 
-async def _tell_interrupted(client: discord.Client, turn: OwedTurn) -> None:
+async def _tell_interrupted(client: discord.Client, turn: OwedTurn, place: Place) -> bool:
     """The end stands under the last words shown, or in a reply to them where it finds no room.
 
-    No word that a member has read goes away (S-12).
+    No word that a member has read goes away (S-12). False when a reply is known to be refused.
     """
-    notice = _notice(turn)
     channel = client.get_partial_messageable(turn.channel_id)
     if turn.message_id is None:
-        if (asked_id := _question_id(turn)) is not None:
-            await _reply(client, channel, turn, notice, to_id=asked_id)
-        return
-    answer = await _standing(channel, turn.message_id)
+        asked_id = _question_id(turn)
+        return asked_id is None or await _reply(client, channel, turn, place, to_id=asked_id)
+    answer = await _standing(channel, turn.message_id, place)
     if answer is None:
-        await _reply(client, channel, turn, notice, to_id=turn.message_id)
-        return
+        return await _reply(client, channel, turn, place, to_id=turn.message_id)
     if short_reference(turn.reference) in answer.content.rpartition("\n")[2]:
-        return  # told before
+        return True  # told before
     shown = _words(answer.content)
-    both = f"{shown}\n{notice.markdown}".lstrip("\n")
+    both = f"{shown}\n{_notice(turn).markdown}".lstrip("\n")
     fits = width(both) <= MESSAGE_CHARS_MAX
     await answer.edit(content=both if fits else shown, view=None)
-    if not fits:
-        await _reply(client, channel, turn, notice, to_id=answer.id)
+    return fits or await _reply(client, channel, turn, place, to_id=answer.id)
 
 
 def _notice(turn: OwedTurn) -> Notice:
@@ -148,13 +144,17 @@ def _notice(turn: OwedTurn) -> Notice:
     return message(Interrupted(), reference=turn.reference, payment=payment)
 
 
-async def _standing(channel: discord.PartialMessageable, message_id: int) -> discord.Message | None:
+async def _standing(
+    channel: discord.PartialMessageable, message_id: int, place: Place
+) -> discord.Message | None:
     """The message as it stands; None where we may not read: then it only loses its button."""
-    try:
-        return await channel.fetch_message(message_id)
-    except discord.Forbidden:
-        await channel.get_partial_message(message_id).edit(view=None)
-        return None
+    if not place.is_unreadable:
+        try:
+            return await channel.fetch_message(message_id)
+        except discord.Forbidden:
+            place.is_unreadable = True
+    await channel.get_partial_message(message_id).edit(view=None)
+    return None
 
 
 def _question_id(turn: OwedTurn) -> int | None:
@@ -175,34 +175,43 @@ async def _reply(
     client: discord.Client,
     channel: discord.PartialMessageable,
     turn: OwedTurn,
-    notice: Notice,
+    place: Place,
     *,
     to_id: int,
-) -> None:
+) -> bool:
     reference = short_reference(turn.reference)
     ours = await _ours_after(client, channel, to_id)
     if any(_says(one.components, reference) for one in ours):
-        return
-    await _send(channel, turn, to_id, view=notice_card(notice), nonce=_nonce(turn, _TOLD_PART))
+        return True
+    options = {"view": notice_card(_notice(turn)), "nonce": _nonce(turn, _TOLD_PART)}
+    return await _sent(channel, place, to_id, **options)
 
 
 def _nonce(turn: OwedTurn, part: int) -> str:
     return nonce_for(turn.reference, part)
 
 
-async def _send(
-    channel: discord.PartialMessageable, turn: OwedTurn, to_id: int, **options: Any
-) -> None:
-    """Reply, or just write where the bot may not read what it would reply to."""
-    to = discord.MessageReference(
-        message_id=to_id, channel_id=turn.channel_id, fail_if_not_exists=False
-    )
-    try:
-        await channel.send(reference=to, **options)
-    except discord.Forbidden as error:
-        if error.code != CANNOT_REPLY:
-            raise
-        await channel.send(**options)
+async def _sent(
+    channel: discord.PartialMessageable, place: Place, to_id: int, **options: Any
+) -> bool:
+    """Reply, or just write where the bot may not read what it would reply to.
+
+    False where nothing can be added.
+    """
+    if place.is_mute:
+        return False
+    to = discord.MessageReference(message_id=to_id, channel_id=channel.id, fail_if_not_exists=False)
+    if not place.is_unreadable:
+        try:
+            await channel.send(reference=to, **options)
+        except discord.Forbidden as error:
+            if error.code != CANNOT_REPLY:
+                raise
+            place.is_unreadable = True
+        else:
+            return True
+    await channel.send(**options)
+    return True
 
 
 async def _ours_after(
@@ -226,26 +235,31 @@ def _says(components: Iterable[Any], reference: str) -> bool:
 # --- It was whole and paid, but not shown to its end ----------------------------------------------
 
 
-async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str) -> None:
-    """F-15: the member has paid for all of it; the pages go on where they stopped."""
+async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str, place: Place) -> bool:
+    """F-15: the member has paid for all of it; the pages go on where they stopped.
+
+    False when they cannot: then the whole of it belongs elsewhere.
+    """
     target = _whole(turn, answer)
     channel = client.get_partial_messageable(turn.channel_id)
     at, reply_to_id = -1, _question_id(turn)
     if turn.message_id is not None:
         reply_to_id = turn.message_id
-        shown = await _standing(channel, turn.message_id)
+        shown = await _standing(channel, turn.message_id, place)
         if shown is not None:
             at = _page_of(_words(shown.content), target)
             text = target[at] if at >= 0 else _words(shown.content)
             if shown.content != text or shown.components:
                 await shown.edit(content=text, view=None)
     if reply_to_id is None:
-        return
+        return True
     standing = {one.content for one in await _ours_after(client, channel, reply_to_id)}
     for part in range(at + 1, len(target)):
         if target[part] not in standing:
             options = {"content": target[part], "nonce": _nonce(turn, part)}
-            await _send(channel, turn, reply_to_id, suppress_embeds=True, **options)
+            if not await _sent(channel, place, reply_to_id, suppress_embeds=True, **options):
+                return False
+    return True
 
 
 def _whole(turn: OwedTurn, answer: str) -> list[str]:
@@ -306,7 +320,8 @@ async def _told_by_token(client: discord.Client, turn: OwedTurn, token: str, pla
             await hook.edit_message(ORIGINAL, content=target[0], view=None)
         if len(target) > 1:
             async with place.used():
-                await _show_whole(client, replace(turn, message_id=first.id), turn.answer)
+                shown_at = replace(turn, message_id=first.id)
+                return await _show_whole(client, shown_at, turn.answer, place)
         return True
     # The answer to one member alone is not kept: its words are what was shown of it.
     shown, note = _words(first.content), _notice(turn).markdown

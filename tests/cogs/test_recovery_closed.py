@@ -9,13 +9,14 @@ from itertools import count
 import pytest
 
 from bot.discordio.recovery import tell
+from bot.discordio.render import pages
 from sandbox.discord.seed import BOT_ID, GENERAL_ID, MIRA_ID, TOM_ID
 from storage import turns as turns_module
 from storage.types import OwedTurn
 from tests.cogs.mishaps import READ_MESSAGE_HISTORY, SEND_MESSAGES, VIEW_CHANNEL
-from tests.cogs.test_recovery import ANSWER, owed, written
+from tests.cogs.test_recovery import ANSWER, LONG, owed, written
 from tests.cogs.test_recovery_commands import cut_off
-from tests.cogs.town import EagerClock, Inhabited, Town, words
+from tests.cogs.town import EagerClock, Inhabited, Town, has_button, words
 
 INVALID = {401, 403, 429}
 TURNS = 60
@@ -101,6 +102,35 @@ async def test_where_we_may_only_not_write_what_stands_is_brought_to_its_end(tow
     (told,) = await town.from_bot()
     assert words(told).startswith(ANSWER)
     assert await invalid(town) == 1
+
+
+@pytest.mark.parametrize("answer", [LONG, None], ids=["paid", "interrupted"])
+async def test_where_we_may_only_not_write_no_further_message_is_tried_twice(
+    town: Town, answer: str | None
+) -> None:
+    """I-32, S-7: the pages or words that find no room there come in private where they are paid."""
+    shown = [await written(town, (pages(LONG)[0] + "x" * 1_990)[:1_990]) for _ in range(3)]
+    ids = await asked(town)
+    await deny(town, SEND_MESSAGES)
+    turns = [replace(owed(f"m:{next(ids)}", one, answer), author_id=MIRA_ID) for one in shown]
+    assert await town.bot.tell_interrupted(turns)
+    assert await invalid(town) == 1
+    assert "\n".join(await in_private(town)).count(PAID) == (3 if answer else 0)
+    assert not any(has_button(one) for one in await town.from_bot())
+
+
+@pytest.mark.parametrize("answer", [ANSWER, None], ids=["paid", "interrupted"])
+@pytest.mark.parametrize("is_shown", [True, False])
+async def test_where_we_may_not_read_that_is_learned_once(
+    town: Town, *, is_shown: bool, answer: str | None
+) -> None:
+    """I-32: neither what stands there nor a reply is tried again; all are told all the same."""
+    shown = await written(town, "One, tw") if is_shown else None
+    ids = await asked(town)
+    await deny(town, READ_MESSAGE_HISTORY)
+    assert await town.bot.tell_interrupted([owed(f"m:{next(ids)}", shown, answer) for _ in "abc"])
+    assert sum("charged" in words(one) for one in await town.from_bot()) == 3
+    assert await invalid(town) <= 1
 
 
 @pytest.mark.parametrize("is_long", [False, True])
