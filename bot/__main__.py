@@ -251,6 +251,9 @@ async def _with_database(
     work: Callable[[Database], Coroutine[Any, Any, tuple[str, ...]]],
 ) -> tuple[str, ...]:
     database = await Database.open(chosen.database_url)
+    if database.misses_log:
+        told = console.log_missing(str(sqlite_path(chosen.database_url)))
+        print(told, file=sys.stderr)  # noqa: T201 - as above.
     try:
         return await work(database)
     finally:

@@ -207,6 +207,14 @@ def test_a_database_without_its_log_ends_with_74(migrated: Shell, verb: str) -> 
     assert not migrated.database.with_name("atelier.db-wal").exists()
 
 
+def test_a_log_that_may_be_lost_is_told_whoever_comes_first(migrated: Shell) -> None:
+    """F-113: `migrate` opens the database, so no later start can miss the log."""
+    migrated.database.with_name("atelier.db.lock").write_text('{"log": true}', encoding="utf-8")
+    done = migrated.run("migrate")
+    assert done.returncode == 0
+    assert "newest changes are lost" in done.stderr
+
+
 def test_a_log_that_may_be_lost_is_told_at_the_start(migrated: Shell) -> None:
     """F-113: both companions of a killed process are gone."""
     migrated.database.with_name("atelier.db.lock").write_text('{"log": true}', encoding="utf-8")
