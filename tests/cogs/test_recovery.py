@@ -9,6 +9,7 @@ from typing import cast
 import discord
 import pytest
 
+from bot.app import Left, _tell_when_ready
 from bot.chat.service import ChatService
 from bot.discordio import recovery
 from bot.discordio.recovery import tell
@@ -17,6 +18,7 @@ from bot.limits import BAN_PAUSE_S, INVALID_REQUESTS_STOP, OWED_DELAY_S_MAX, TEL
 from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
 from storage.errors import StoreUnavailable
+from storage.interactions import OpenInteraction
 from storage.types import OwedTurn
 from tests.cogs.mishaps import READ_MESSAGE_HISTORY
 from tests.cogs.town import PATIENCE_S, POLL_S, EagerClock, Inhabited, Town, words
@@ -127,6 +129,29 @@ async def test_an_end_that_discord_did_not_take_is_told_while_we_run() -> None:
         assert words(told).startswith("Half of it.")
         await owes(chat, 0)
         telling.cancel()
+
+
+async def test_ends_are_told_while_a_deferred_answer_is_held_up() -> None:
+    """F-3, F-84: a long limit of one command's webhook is nobody else's."""
+    looked = asyncio.Event()
+
+    class Chat:
+        async def owed(self) -> tuple[OwedTurn, ...]:
+            looked.set()
+            return ()
+
+    async with Inhabited(clock=EagerClock()).open() as town:
+        body = {"message": "limited", "retry_after": 900.0, "global": False}
+        await town.fault(method="GET", path_regex="/webhooks/", status=429, body=body)
+        services = town.bot.services
+        town.bot.services = replace(services, chat=cast("ChatService", Chat()))
+        left = Left(turns=(), interactions=(OpenInteraction(id=1, token="t" * 40),))
+        telling = asyncio.create_task(_tell_when_ready(town.bot, left))
+        async with asyncio.timeout(PATIENCE_S):
+            await looked.wait()
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        town.bot.services = services
 
 
 async def owes(chat: ChatService, count: int) -> None:
