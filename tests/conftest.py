@@ -1,10 +1,11 @@
-"""In which order the tests are run."""
+"""In which order the tests are run, and that no property fails because the machine is busy."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 LONGEST: Final = (
     "tests/kill_loop/",
@@ -15,6 +16,12 @@ LONGEST: Final = (
     "tests/e2e/",
 )
 """What takes long comes first, so that no process is left alone with it at the end."""
+
+# Beside what Hypothesis chooses by itself, such as the same examples always where CI is set.
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(trylast=True)
