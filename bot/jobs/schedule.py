@@ -52,7 +52,9 @@ def grace_until_us(job: Job, facts: Facts, *, now_us: int) -> int:
     """Return how long a doubt may last (section 5, point 5)."""
     if not facts.reachable:
         return now_us + to_us(limits.BLIND_GRACE_S)
-    learned_s = limits.GRACE_DURATIONS * (facts.slowest_us or 0) / US_PER_S
+    # What took longer than its deadline was found so late because nobody looked (F-16).
+    slowest_s = min((facts.slowest_us or 0) / US_PER_S, _DEADLINE_S[job.kind])
+    learned_s = limits.GRACE_DURATIONS * slowest_s
     return now_us + to_us(max(_GRACE_S[job.kind], learned_s))
 
 

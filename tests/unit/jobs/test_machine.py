@@ -271,11 +271,17 @@ def test_the_usual_duration_sets_the_first_poll() -> None:
 
 @given(kind=KINDS, facts=FACTS)
 def test_a_grace_is_three_times_the_slowest(kind: JobKind, facts: Facts) -> None:
-    """Section 5, point 5: ten minutes or an hour at least, or 3 × p99; blind: two minutes."""
+    """Section 5, point 5: ten minutes or an hour at least, or 3 × p99; blind: two minutes.
+
+    What took longer than its deadline was found so late because nobody looked (F-16).
+    """
     grace_us = grace_until_us(job(kind=kind), facts, now_us=NOW_US) - NOW_US
     if facts.reachable:
-        least_us = 600 * S if kind is JobKind.IMAGE else 3_600 * S
-        assert abs(grace_us - max(least_us, 3 * (facts.slowest_us or 0))) <= 1
+        least_us, deadline_us = (
+            (600 * S, 1_800 * S) if kind is JobKind.IMAGE else (3_600 * S, 10_800 * S)
+        )
+        slowest_us = min(facts.slowest_us or 0, deadline_us)
+        assert abs(grace_us - max(least_us, 3 * slowest_us)) <= 1
     else:
         assert grace_us == 120 * S
 
