@@ -182,8 +182,8 @@ TELL_INTERVAL_S = 0.2
 """Between two of those who wait after a restart: each takes up to three requests, of which Discord
 allows fifty per second in all; answers and results need most of them (I-32)."""
 TELLERS_MAX = 8
-"""Channels or commands told at once after a restart: each takes two or three of the fifty requests
-per second that Discord allows, and results are delivered meanwhile."""
+"""Channels or commands told side by side after a restart: so many may be held up by Discord before
+the others wait, too."""
 OWED_TURNS_MAX = 500
 """Ends told after a restart: as many answers as ran at once, and a few that broke off before."""
 OWED_AGE_S_MAX = 86_400.0

@@ -188,9 +188,9 @@ _MILLITOKENS = (
 
 def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text, rather too high than too low; never above its UTF-8 bytes."""
+    # Character by character in Python takes ten times as long, and histories are long.
     millitokens, rest = 0, text
     for kind, each in _MILLITOKENS:
-        # Character by character in Python takes ten times as long, and histories are long.
         others = kind.sub("", rest)
         millitokens += each * (len(rest) - len(others))
         rest = others

@@ -165,12 +165,8 @@ class Weather:
 
     def first(self, faults: tuple[Fault, ...], *, now_s: float) -> Fault | None:
         """The first of these that happens now."""
-        for fault in (
-            sorted(faults, key=lambda one: self._owed.get(one, 1.0)) if self._owed else faults
-        ):
-            if self.strikes(fault, now_s=now_s):
-                return fault
-        return None
+        in_turn = sorted(faults, key=lambda one: self._owed.get(one, 1.0))
+        return next((one for one in in_turn if self.strikes(one, now_s=now_s)), None)
 
     def draws(self, fault: Fault, *, now_s: float) -> bool:
         """Whether it happens now; counted only once it `failed` something."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from bot.limits import GRACE_DURATIONS
 from tests.simulation.books import PENDING, Books, News
 from tests.simulation.invariants import Moment, invariant
 from tests.simulation.provider import PROVEN_NOT_CREATED, Provider
@@ -35,6 +34,7 @@ DEADLINES_S = {"image": 1_800.0, "video": 10_800.0}
 CREATES_MAX = 4
 READS_APART_S = 5.0
 GRACE_S = {"image": 600.0, "video": 3_600.0}
+GRACE_DURATIONS = 3
 
 
 @invariant("I-20", "a job's state is its last event's, and every move is one of S-1", Moment.COMMIT)

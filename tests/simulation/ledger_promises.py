@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from bot.limits import LATE_TRIES
 from tests.simulation.books import PENDING, Books, News
 from tests.simulation.invariants import Moment, invariant
 from tests.simulation.provider import Provider, Task
@@ -18,6 +17,8 @@ STAFF_KINDS = {"grant", "take", "set"}
 AMOUNT_MAX_UCR = 1_000_000 * 1_000_000
 ROUNDING_UCR = 10_000
 """I-12: 0.01 credit per call."""
+LATE_TRIES = 20
+"""S-6: reads of a task whose job is over; then it is let go."""
 ODD_FACTOR_MAX = 100
 """F-51: a reported amount beyond so many listed prices counts as this many."""
 

@@ -111,6 +111,14 @@ def test_the_short_way_to_the_driver_changes_nothing() -> None:
     assert [report.digest for report in run_seeds(range(COMPARED))] == whole
 
 
+def test_no_constraint_waits_for_the_commit() -> None:
+    """The transactions of a world are savepoints, which end as those of production do only then."""
+    with closing(Ground()) as ground:
+        rules = [text for (text,) in ground.rows("SELECT sql FROM sqlite_master") if text]
+    assert rules
+    assert not [text for text in rules if "DEFERR" in text.upper()]
+
+
 def test_the_same_seed_is_the_same_story() -> None:
     """N-3: each trace is the same in another process, with another order of hashes.
 

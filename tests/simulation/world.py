@@ -45,6 +45,7 @@ from tests.simulation.faults import DATABASE, Fault, Weather
 from tests.simulation.files import Disk, ProcessFiles
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import Broken
+from tests.simulation.job_promises import READS_APART_S
 from tests.simulation.loop import (
     COMMITS_PER_MINUTE_MAX,
     Overdue,
@@ -552,7 +553,7 @@ class World:
         tasks = (one.task_id or "", job.task_id or "")
         reads_s = (self.witness.read_at_s.get((self._process.number, task), -1.0) for task in tasks)
         read_s = max(reads_s)
-        since_s = one.at_s if delay_s > 5.0 else one.at_s - 5.0 - SLACK_S
+        since_s = one.at_s if delay_s > READS_APART_S else one.at_s - READS_APART_S - SLACK_S
         if waits and job.outcome is None and read_s < since_s and self._process.is_up:
             self._fail(f"I-30: job {one.job_id}: a callback of {one.at_s:.1f} s waits still")
 

@@ -114,11 +114,16 @@ async def test_a_card_that_was_never_recorded_is_found_through_the_token(studio:
     assert delivered.message_id == int(shown["id"])
 
 
-async def posted_without_an_answer(studio: Studio) -> Job:
-    """A finished job whose card is gone, and whose new message was made unheard."""
+async def succeeded_without_a_card(studio: Studio) -> Job:
+    """Its result needs a message of its own."""
     job = await studio.order()
     await remove(studio, studio.foreman.fresh(job).card_message_id)
-    job = studio.foreman.succeed(job)
+    return studio.foreman.succeed(job)
+
+
+async def posted_without_an_answer(studio: Studio) -> Job:
+    """A finished job whose card is gone, and whose new message was made unheard."""
+    job = await succeeded_without_a_card(studio)
     await studio.town.fault(method="POST", path_regex=CREATE, drop=True, after_effect=True)
     with pytest.raises(DeliveryPostponed):
         await studio.foreman.deliver(studio.delivery, job)
@@ -156,9 +161,7 @@ async def test_a_deleted_card_comes_once_more_and_mentions_its_owner(studio: Stu
 
 async def test_an_answer_that_got_lost_makes_no_second_message(studio: Studio) -> None:
     """F-86: the message was made, the answer was not heard; the next try finds it."""
-    job = await studio.order()
-    await remove(studio, studio.foreman.fresh(job).card_message_id)
-    job = studio.foreman.succeed(job)
+    job = await succeeded_without_a_card(studio)
     await studio.town.fault(method="POST", path_regex=CREATE, drop=True, after_effect=True)
 
     with pytest.raises(DeliveryPostponed):
@@ -185,9 +188,7 @@ async def test_outside_the_nonce_window_the_history_says_what_was_posted(studio:
 
 async def test_a_limit_after_an_unheard_success_makes_no_second_message(studio: Studio) -> None:
     """F-84 with F-86; I-27, I-28: discord.py tries a 502 once more, and that meets a long limit."""
-    job = await studio.order()
-    await remove(studio, studio.foreman.fresh(job).card_message_id)
-    job = studio.foreman.succeed(job)
+    job = await succeeded_without_a_card(studio)
     limit = {"message": "x", "retry_after": 900.0, "global": False}
     await studio.town.fault(method="POST", path_regex=CREATE, status=502, after_effect=True)
     await studio.town.fault(method="POST", path_regex=CREATE, status=429, body=limit)
@@ -207,9 +208,7 @@ async def test_a_limit_after_an_unheard_success_makes_no_second_message(studio: 
 
 async def test_a_refusal_after_an_unheard_success_is_looked_behind(studio: Studio) -> None:
     """F-89 with F-86; I-23: discord.py tries a 502 once more, and that one is refused."""
-    job = await studio.order()
-    await remove(studio, studio.foreman.fresh(job).card_message_id)
-    job = studio.foreman.succeed(job)
+    job = await succeeded_without_a_card(studio)
     await studio.town.fault(method="POST", path_regex=CREATE, status=502, after_effect=True)
     await refused(studio, "POST", CREATE, 403, 50013)
 
@@ -223,9 +222,7 @@ async def test_a_refusal_after_an_unheard_success_is_looked_behind(studio: Studi
 
 async def test_a_refusal_at_the_first_try_is_believed(studio: Studio) -> None:
     """F-89, I-32: also after a limit, which is no effect; nobody asks the history for it."""
-    job = await studio.order()
-    await remove(studio, studio.foreman.fresh(job).card_message_id)
-    job = studio.foreman.succeed(job)
+    job = await succeeded_without_a_card(studio)
     limit = {"message": "x", "retry_after": 0.01, "global": False}
     await studio.town.fault(method="POST", path_regex=CREATE, status=429, body=limit)
     await refused(studio, "POST", CREATE, 403, 50013)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.database import Database
-from tests.unit.storage.bank import Bank
+from tests.unit.storage.bank import Bank, Town
 from tests.unit.storage.workshop import Workshop
 
 
@@ -16,6 +16,15 @@ from tests.unit.storage.workshop import Workshop
 def bank() -> Iterator[Bank]:
     """A fresh ledger; whatever a test did to it, the books must be sound afterwards."""
     fresh = Bank()
+    yield fresh
+    fresh.assert_sound()
+    fresh.database.engine.dispose()
+
+
+@pytest.fixture
+def town() -> Iterator[Town]:
+    """Servers without a budget yet; whatever a test did to them, the books must be sound."""
+    fresh = Town()
     yield fresh
     fresh.assert_sound()
     fresh.database.engine.dispose()

@@ -28,19 +28,6 @@ from tests.unit.storage.bank import (
 )
 from tests.unit.storage.saboteur import MOMENTS, assert_all_or_nothing
 
-
-@pytest.fixture
-def town() -> Town:
-    return Town()
-
-
-@pytest.fixture(autouse=True)
-def _sound(town: Town) -> object:
-    yield
-    town.assert_sound()
-    town.database.engine.dispose()
-
-
 # --- One transaction for the member and the server -----------------------------------------------
 
 

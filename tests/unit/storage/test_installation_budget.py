@@ -21,18 +21,6 @@ from tests.unit.storage.saboteur import MOMENTS, assert_all_or_nothing
 APRIL_US = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
-@pytest.fixture
-def town() -> Town:
-    return Town()
-
-
-@pytest.fixture(autouse=True)
-def _sound(town: Town) -> object:
-    yield
-    town.assert_sound()
-    town.database.engine.dispose()
-
-
 def everywhere(town: Town, span: Span = Span.DAY) -> tuple[int, int, int]:
     """Spent, held, available."""
     return town.used(INSTALLATION_ID, span)
