@@ -238,6 +238,11 @@ class AtelierBot(commands.Bot):
         await self._memory.remember(digest)
         _log.info("commands_synced", count=len(payload))
 
+    async def close(self) -> None:
+        """Let go of Discord; whoever is cut off by it is told after the restart (F-3, S-11)."""
+        self.reception.leave_open()
+        await super().close()
+
     # --- The door -----------------------------------------------------------------------------
 
     async def welcome(self, asked: discord.Interaction[Any] | discord.Message) -> bool:
@@ -270,6 +275,9 @@ class AtelierBot(commands.Bot):
             return
         notice = message(failure, reference=reference)
         self._log_failure(failure, reference)
+        if self.is_closed():  # S-11: no request leaves any more
+            _log.info("left_to_be_told", reference=reference)
+            return
         try:
             await self._show(where, notice)
         except DISCORD_ERRORS as trouble:

@@ -136,9 +136,16 @@ class Reception:
         known = {one.id for one in left}
         return [one for one in found if one.id in known]
 
-    async def close(self) -> None:
-        """Let the last endings be written; who is cut off later is told after the restart."""
+    def leave_open(self) -> None:
+        """From now on Discord hears nothing: what ends may be cut off, so no end is written (S-11).
+
+        What was answered all the same keeps its answer: the next process looks before it tells.
+        """
         self._closed = True
+
+    async def close(self) -> None:
+        """Let the last endings be written."""
+        self.leave_open()
         await asyncio.gather(*self._endings, return_exceptions=True)
 
     # --- The end of one ---------------------------------------------------------------------------

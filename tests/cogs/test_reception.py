@@ -118,6 +118,30 @@ async def test_an_order_cut_off_before_its_acceptance_is_told() -> None:
         assert [has_token for _id, has_token in rows(database)] == [False]
 
 
+async def test_a_shutdown_that_cuts_an_answer_off_leaves_it_to_be_told(studio: Studio) -> None:
+    """F-3, S-11: nobody was told, so the next process tells; a kill would not be kinder."""
+    studio.town.bot.services.jobs.close()
+    taken_back = {"method": "DELETE", "path_regex": "/webhooks/", "drop": True}
+    await studio.town.fault(**taken_back, delay_s=1.0)
+    asked_id = await studio.town.use("mira", "imagine", prompt="a fox")
+    log = studio.town.sandbox.core.log
+    await studio.town.until(lambda _: "DELETE" in [one["method"] for one in log.since(0)])
+    with capture_logs() as lines:
+        await studio.town.bot.close()
+        await settle()
+    await studio.town.bot.reception.close()
+    assert "left_to_be_told" in [line["event"] for line in lines]
+    assert rows(studio.inhabited.database) == [(int(asked_id), True)]
+
+    client = studio.inhabited.client()
+    async with client, studio.inhabited.online(client):
+        left = await client.reception.interrupted()
+        await client.reception.tell_interrupted(client, left)
+        (told,) = await studio.town.from_bot()
+    assert "Restarting" in words(told)
+    assert "not charged" in words(told)
+
+
 async def _restarted(database: Stuck, town: Town) -> tuple[OpenInteraction, ...]:
     """Another process on the same books tells what the first one left."""
     database.stuck_on = None
