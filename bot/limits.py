@@ -162,6 +162,8 @@ BROKEN_OUTAGE_MEMBERS = 2
 """So many others; one alone may be a friend."""
 HOLD_TRIES = 2
 """To extend the hold of a running answer; each may itself wait five seconds for a lock (F-110)."""
+HOLD_GROWTHS_MAX = 4
+"""To carry one price: each takes all there is, so another is refused unless credits came back."""
 OWED_DELAY_S = 60.0
 """First delay until an end that Discord did not take is told again; it doubles (S-7)."""
 OWED_DELAY_S_MAX = 900.0

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bot.chat.ports import Ending
-from bot.limits import HOLD_TRIES
+from bot.limits import HOLD_GROWTHS_MAX, HOLD_TRIES
 from storage.errors import BudgetExhausted, InsufficientCredits, StorageError
 from storage.types import Hold, Scope
 
@@ -31,6 +31,7 @@ class GrowingHold:
 
     def __init__(self, *, amount_ucr: int, step_ucr: int, extend: Extend) -> None:
         self.amount_ucr = amount_ucr
+        self._price_ucr = 0
         self._step_ucr = max(1, step_ucr)
         self._extend = extend
         self._growing: asyncio.Task[None] | None = None
@@ -40,17 +41,27 @@ class GrowingHold:
 
     async def carries(self, price_ucr: int, *, grow: bool) -> bool:
         """Whether the hold still covers `price_ucr`; starts growing in good time if it may."""
+        self._price_ucr = price_ucr
         if grow and price_ucr + self._step_ucr // 2 > self.amount_ucr:
             self._start(max(self._step_ucr, price_ucr - self.amount_ucr))
         if price_ucr <= self.amount_ucr:
             return True
+        if grow:
+            return await self.reserve(price_ucr)
         await self.settled()
         return price_ucr <= self.amount_ucr
 
     async def reserve(self, price_ucr: int) -> bool:
-        """Grow to at least `price_ucr` now, before the next request is sent."""
+        """Grow to at least `price_ucr` now, before the next request is sent.
+
+        An extension may bring less than was asked, or was begun for less: only a refusal is final,
+        and only it says whose credits have ended.
+        """
+        self._price_ucr = price_ucr
         await self.settled()
-        if price_ucr > self.amount_ucr:
+        for _ in range(HOLD_GROWTHS_MAX):
+            if price_ucr <= self.amount_ucr or self._exhausted:
+                break
             self._start(max(self._step_ucr, price_ucr - self.amount_ucr))
             await self.settled()
         return price_ucr <= self.amount_ucr
@@ -68,14 +79,24 @@ class GrowingHold:
             return _BUDGETS[self._refusal.scope]
         return Ending.CREDITS if self._failure is None else Ending.STORE
 
-    def shortage_of(self, needed_ucr: int) -> Exception:
-        """The error for an answer that ended without a word because it cost more than was held."""
+    def shortage(self) -> Exception:
+        """The error for an answer that ended without a word because it cost more than was held.
+
+        Its figures are those of the whole answer: what was held for it comes back.
+        """
         if self._failure is not None:
             return self._failure
         if isinstance(self._refusal, BudgetExhausted):
-            return self._refusal
+            return BudgetExhausted(
+                scope=self._refusal.scope,
+                span=self._refusal.span,
+                ceiling_ucr=self._refusal.ceiling_ucr,
+                needed_ucr=self._price_ucr,
+                available_ucr=min(self.amount_ucr, self._refusal.ceiling_ucr),
+                resets_at_us=self._refusal.resets_at_us,
+            )
         return InsufficientCredits(
-            needed_ucr=needed_ucr,
+            needed_ucr=self._price_ucr,
             available_ucr=self.amount_ucr,
             resets_at_us=None if self._refusal is None else self._refusal.resets_at_us,
         )

@@ -278,14 +278,13 @@ class Turn:
     def _cut(self, ending: Ending) -> Read:
         """We ended it: what was shown is paid by our estimate, never above the hold."""
         self._meter.cut_request()
-        needed_ucr = self._meter.charge_ucr()
         if not self.stopped and not self._text.strip():
             if ending is Ending.LENGTH:
                 raise AnswerMalformed(provider=self._model.provider, code="empty_answer")
-            raise self._hold.shortage_of(needed_ucr)
+            raise self._hold.shortage()
         if ending is Ending.CREDITS:
             ending = self._hold.ending
-        _log.info("answer_cut", ending=ending, needed_ucr=needed_ucr)
+        _log.info("answer_cut", ending=ending, charge_ucr=self._meter.charge_ucr())
         return self._read(ending, Cause.HOLD_EXHAUSTED)
 
     def _read(self, ending: Ending, cause: Cause) -> Read:

@@ -162,6 +162,38 @@ async def test_a_second_request_is_held_before_it_is_sent(new_world: NewWorld) -
     assert await world.spent_ucr() > 9_000_000
 
 
+async def test_a_second_request_that_a_budget_does_not_carry_names_the_budget(
+    new_world: NewWorld,
+) -> None:
+    """I-8: the first extension got a part of what was asked; only the next one tells who is dry."""
+    first = [*said("Let me see."), done("9.99", calls=(called("get_time"),))]
+    world = new_world(first, credits_a_day=40)
+    await set_budget(world, day_ucr=10_000_000)
+    final = await world.ask()
+    assert (final.text, final.ending) == ("Let me see.", Ending.BUDGET)
+    assert final.receipt is not None
+    assert final.receipt.available_ucr == 30_010_000
+
+
+async def test_without_a_word_a_second_request_is_refused_with_possible_figures(
+    new_world: NewWorld,
+) -> None:
+    """What both requests need is more than there is: all of it, since what was held comes back."""
+    first = [done("9.99", calls=(called("get_time"),))]
+    world = new_world(first, first, credits_a_day=10)
+    poor = (await world.ask()).error
+    assert isinstance(poor, InsufficientCredits)
+    assert poor.needed_ucr > poor.available_ucr == 10_000_000
+    assert poor.resets_at_us is not None
+    world.allowance_ucr = 40_000_000
+    world.service = world.new_service()
+    await set_budget(world, day_ucr=10_000_000)
+    dry = (await world.ask()).error
+    assert isinstance(dry, BudgetExhausted)
+    assert dry.needed_ucr == poor.needed_ucr
+    assert dry.available_ucr == dry.ceiling_ucr == 10_000_000
+
+
 class Ledger:
     """Adds what is asked, when it may."""
 
@@ -194,6 +226,16 @@ async def test_growing_does_not_keep_the_reader_waiting() -> None:
     assert hold.amount_ucr >= 140
 
 
+async def test_a_price_that_outruns_an_extension_is_asked_for_after_it() -> None:
+    """The running extension was begun for less; more may be had."""
+    books = Ledger()
+    hold = GrowingHold(amount_ucr=100, step_ucr=40, extend=books.extend)
+    assert await hold.carries(90, grow=True)
+    books.gate.set()
+    assert await hold.carries(400, grow=True)
+    assert books.asked == [40, 260]
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -222,7 +264,7 @@ async def test_a_busy_database_is_asked_for_more_once_again() -> None:
     assert not await hold.reserve(500)
     assert books.asked == [40] * HOLD_TRIES
     assert hold.ending is Ending.STORE
-    assert hold.shortage_of(101) is books.error
+    assert hold.shortage() is books.error
 
 
 class Busy(InlineDatabase):
