@@ -117,8 +117,14 @@ class GrowingHold:
                 return
             except Exception as error:  # noqa: BLE001 - the answer so far must still be booked.
                 self._failure = error
-                _log.warning("hold_not_extended", fault="F-110", error=type(error).__name__)
-                if not isinstance(error, StorageError):
+                is_known = isinstance(error, StorageError)
+                _log.warning(
+                    "hold_not_extended",
+                    fault="F-110",
+                    error=type(error).__name__,
+                    exc_info=None if is_known else error,
+                )
+                if not is_known:
                     break
             else:
                 self.amount_ucr = hold.amount_ucr

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from storage.errors import StorageError
+
 _log = structlog.get_logger(__name__)
 
 Write = Callable[[int], Awaitable[None]]
@@ -46,6 +48,11 @@ class CostNotes:
                 self._noted_ucr = self._cost_ucr
                 await self._write(self._noted_ucr)
         except Exception as error:  # noqa: BLE001 - the answer is worth more than its note.
-            _log.warning("cost_not_noted", fault="F-110", error=type(error).__name__)
+            _log.warning(
+                "cost_not_noted",
+                fault="F-110",
+                error=type(error).__name__,
+                exc_info=None if isinstance(error, StorageError) else error,
+            )
         finally:
             self._writing = None

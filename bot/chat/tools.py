@@ -19,6 +19,7 @@ from bot.catalogue.catalogue import ChatModel, Feature
 from bot.catalogue.pricing import estimate_tokens
 from bot.chat.ports import ChannelReader
 from bot.providers.base import FunctionTool, ToolCall, ToolResult
+from storage.errors import StorageError
 
 OUTPUT_CHARS_MAX = 6_000
 """One tool result: about 2,000 tokens of prompt."""
@@ -194,7 +195,12 @@ async def _run(context: ToolContext, call: ToolCall) -> str:
     except BadArgumentsError as error:
         return _error(str(error))
     except Exception as error:  # noqa: BLE001 - a broken tool must not take the paid answer along.
-        _log.warning("tool_failed", tool=call.name, error=type(error).__name__)
+        _log.warning(
+            "tool_failed",
+            tool=call.name,
+            error=type(error).__name__,
+            exc_info=None if isinstance(error, StorageError) else error,
+        )
         return _error("temporarily unavailable")
     return _bounded(answer)
 

@@ -113,7 +113,13 @@ class Sinks:
                         return None
                     await self._bring_up_to_date(card, memory)
         except Exception as error:  # noqa: BLE001 - progress is never worth a failed job.
-            _log.info("card_not_shown", job=job.short_id, error=repr(error))
+            is_known = isinstance(error, MessageTrouble | TimeoutError | StorageError)
+            _log.info(
+                "card_not_shown",
+                job=job.short_id,
+                error=repr(error),
+                exc_info=None if is_known else error,
+            )
             if _passes(error):
                 return None
         return None if memory.is_gone else memory.message_id or job.card_message_id

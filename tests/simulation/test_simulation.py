@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.chat.bookkeeper import Bookkeeper
+from bot.chat.turn import Turn
+from bot.jobs.sinks import Sinks
 from bot.jobs.submitting import Submitter
 from storage import jobs
 from storage.types import Job
@@ -23,7 +26,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.ground import Ground
 from tests.simulation.invariants import ELSEWHERE, INVARIANTS, PARTS_ELSEWHERE
 from tests.simulation.run import Totals, kept_seeds, run_seeds, story
-from tests.simulation.world import OUR_MISTAKES, World
+from tests.simulation.world import NOT_OURS, OUR_MISTAKES, World
 
 ROOT = Path(__file__).parents[2]
 SHARDS = 20
@@ -97,11 +100,34 @@ def test_a_create_sent_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     assert next(filter(None, failures)).startswith("I-24: ")
 
 
+@pytest.mark.parametrize(
+    ("part", "method", "line"),
+    [
+        pytest.param(Turn, "read", "turn_failed", id="an answer"),
+        pytest.param(Bookkeeper, "note_cost", "cost_not_noted", id="a note of its cost"),
+        pytest.param(Bookkeeper, "credits_of", "tool_failed", id="a tool"),
+        pytest.param(Bookkeeper, "extend", "hold_not_extended", id="more credits for it"),
+        pytest.param(Sinks, "_somewhere", "card_not_shown", id="a card"),
+    ],
+)
+def test_a_part_that_breaks_is_noticed(
+    part: type, method: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the bot goes on without it: chats and cards outlive any mistake of ours."""
+
+    async def broken(*_args: object, **_facts: object) -> None:
+        raise TypeError("a mistake of ours")
+
+    monkeypatch.setattr(part, method, broken)
+    failures = (report.failure for report in run_seeds(range(CANARY_SEEDS)))
+    assert next(filter(None, failures), "").startswith(f"log: {line} ")
+
+
 def test_what_is_looked_for_in_the_log_can_stand_there() -> None:
     """A name that nothing logs would never be found, whatever is wrong."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot").rglob("*.py"))
     logged = re.findall(r'_log\.\w+\(\s*"(\w+)"', source)
-    assert set(logged) >= OUR_MISTAKES
+    assert set(logged) >= OUR_MISTAKES | NOT_OURS
 
 
 def test_the_short_way_to_the_driver_changes_nothing() -> None:

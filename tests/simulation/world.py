@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,23 +95,10 @@ BUDGET_UCR = 12 * UCR_PER_CREDIT
 MULTIPLIERS_PPM = (1_000_000, 1_250_000, 1_500_000, 700_000)
 OVER_S = 6 * 3_600.0
 """A world that has not come to rest so long after the faults is stuck."""
-OUR_MISTAKES = frozenset(
-    {
-        "answer_not_shown",
-        "cards_not_shown",
-        "create_broke",
-        "delivery_broke",
-        "delivery_failed",
-        "engine_broke",
-        "engine_fenced",
-        "evidence_broke",
-        "housekeeping_broke",
-        "step_broke",
-        "step_lost",
-        "turn_booked_otherwise",
-    }
-)
-"""Log lines that only a bug of ours can cause."""
+OUR_MISTAKES = frozenset({"engine_fenced", "step_lost"})
+"""Log lines that only a bug of ours can cause, beside every one that carries a traceback."""
+NOT_OURS = frozenset({"turn_not_booked"})
+"""Those with a traceback that a broken database causes."""
 
 
 class World:
@@ -576,8 +564,10 @@ class World:
     def _log(self, event: str, facts: dict[str, Any]) -> None:
         if not self._process.is_alive:
             return
-        if event in OUR_MISTAKES:
-            error = facts.get("exc_info")
+        error = facts.get("exc_info")
+        if event in OUR_MISTAKES or (error and event not in NOT_OURS):
+            if error is True:
+                error = sys.exception()
             self._fail(f"log: {event} {facts} {error!r}")
 
 
