@@ -101,11 +101,15 @@ class DiscordMessages:
             )
         return _shown(showing, parcel, message.id)
 
-    async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
+    async def find(
+        self, job: Job, *, channel_id: int, after_us: int, with_answers: bool
+    ) -> int | None:
         """Look through what was said in the channel since."""
         channel = self._channel(job, channel_id)
         with self._translated():
-            found = await find_posted(channel, job, self._client, after_us=after_us)
+            found = await find_posted(
+                channel, job, self._client, after_us=after_us, with_answers=with_answers
+            )
             if found is None and not await is_readable(channel):
                 raise MessageTrouble(Trouble.CLOSED)
         return found

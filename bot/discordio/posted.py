@@ -7,7 +7,7 @@ message cannot be: ids tell Discord's own time (F-118).
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,36 +21,38 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def find_posted(
-    channel: discord.PartialMessageable, job: Job, client: discord.Client, *, after_us: int
+    channel: discord.PartialMessageable,
+    job: Job,
+    client: discord.Client,
+    *,
+    after_us: int,
+    with_answers: bool,
 ) -> int | None:
     """The newest message of ours since then that shows `job`; raises what the history does.
 
     When there is none: the newest one after the job's card, from now back. Neither search reads
-    more than `POSTED_SEARCH_MESSAGES_MAX`.
+    more than `POSTED_SEARCH_MESSAGES_MAX`. What answered an interaction, as most cards do, counts
+    only `with_answers`.
     """
     command = _command_id(job)
     then = _EPOCH + timedelta(microseconds=after_us, seconds=-CLOCKS_APART_S_MAX)
     after = discord.Object(max(time_snowflake(then, high=True), command))
+
+    def is_it(message: discord.Message) -> bool:
+        is_ours = message.author == client.user and _shows(message.components, job)
+        return is_ours and (with_answers or message.interaction_metadata is None)
+
     read, found = 0, None
     async for message in channel.history(after=after, limit=POSTED_SEARCH_MESSAGES_MAX):
         read += 1
-        if _is_it(message, job, client):
+        if is_it(message):
             found = message.id
     end = discord.Object(max(job.card_message_id or 0, command))
     if found is not None or (read < POSTED_SEARCH_MESSAGES_MAX and after.id <= end.id):
         return found
-    return await _newest(
-        channel.history(after=end, oldest_first=False, limit=POSTED_SEARCH_MESSAGES_MAX),
-        job,
-        client,
-    )
-
-
-async def _newest(
-    newest_first: AsyncIterator[discord.Message], job: Job, client: discord.Client
-) -> int | None:
+    newest_first = channel.history(after=end, oldest_first=False, limit=POSTED_SEARCH_MESSAGES_MAX)
     async for message in newest_first:
-        if _is_it(message, job, client):
+        if is_it(message):
             return message.id
     return None
 
@@ -58,10 +60,6 @@ async def _newest(
 def _command_id(job: Job) -> int:
     """The interaction that ordered it: no message about the job is older."""
     return int(job.reference.removeprefix("i:"))
-
-
-def _is_it(message: discord.Message, job: Job, client: discord.Client) -> bool:
-    return message.author == client.user and _shows(message.components, job)
 
 
 async def is_readable(channel: discord.PartialMessageable) -> bool:

@@ -238,9 +238,13 @@ class Messages(Protocol):
         """
         ...
 
-    async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
+    async def find(
+        self, job: Job, *, channel_id: int, after_us: int, with_answers: bool
+    ) -> int | None:
         """The newest message of ours since then that shows the job; None when there is none.
 
+        `with_answers`: also what answered an interaction, as most cards do; else only what we
+        posted ourselves.
         Our clock may have been set since (F-118): then any newer than the job's card.
         `CLOSED` where the history may not be read.
         """

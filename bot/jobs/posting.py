@@ -209,12 +209,20 @@ class Poster:
         """Raises `MessageTrouble` where the history is not told."""
         after_us = posting.first_sent_us
         assert after_us is not None
-        found = await self._messages.find(job, channel_id=posting.channel_id, after_us=after_us)
+        found = await self._messages.find(
+            job,
+            channel_id=posting.channel_id,
+            after_us=after_us,
+            # A card that nobody wrote down may stand there, and does not know the outcome.
+            with_answers=posting.purpose is Purpose.STATUS,
+        )
         return None if found == job.card_message_id else found
 
     async def _find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
         try:
-            return await self._messages.find(job, channel_id=channel_id, after_us=after_us)
+            return await self._messages.find(
+                job, channel_id=channel_id, after_us=after_us, with_answers=True
+            )
         except MessageTrouble as trouble:
             if trouble.trouble is Trouble.PASSES:
                 raise

@@ -195,7 +195,9 @@ class ProcessMessages:
 
         return await self._send(act, job)
 
-    async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
+    async def find(
+        self, job: Job, *, channel_id: int, after_us: int, with_answers: bool
+    ) -> int | None:
         discord = self._discord
         after_s = (after_us - START_US) / 1_000_000 - CLOCKS_S
 
@@ -208,6 +210,7 @@ class ProcessMessages:
                 for message in discord.messages.values()
                 if message.channel_id == channel_id
                 and message.job_id == job.id
+                and (with_answers or message.id != CARD_BASE + job.id)
                 and (message.made_s >= after_s or message.id > (job.card_message_id or 0))
                 and not message.is_deleted
             ]

@@ -44,9 +44,13 @@ async def talk(studio: Studio, count: int) -> None:
         await studio.town.say("tom", f"word {number}")
 
 
-async def found(studio: Studio, job: Job, *, after_us: int) -> int | None:
+async def found(
+    studio: Studio, job: Job, *, after_us: int, with_answers: bool = False
+) -> int | None:
     messages = studio.town.bot.messages
-    return await messages.find(job, channel_id=GENERAL_ID, after_us=after_us)
+    return await messages.find(
+        job, channel_id=GENERAL_ID, after_us=after_us, with_answers=with_answers
+    )
 
 
 @pytest.mark.parametrize("ahead_us", [-24 * HOUR_US, 0, HOUR_US, 24 * 365 * HOUR_US])
@@ -85,3 +89,12 @@ async def test_the_search_back_ends_at_the_card(studio: Studio) -> None:
     assert job.card_message_id is not None
     later_us = time.time_ns() // 1_000 + HOUR_US
     assert await found(studio, job, after_us=later_us) is None
+
+
+async def test_a_card_is_found_where_cards_are_looked_for(studio: Studio) -> None:
+    """I-23: the answer to the command is the card, and never the message with the outcome."""
+    began_us = time.time_ns() // 1_000
+    job = await studio.order()
+    card_id = (await studio.recorded(job)).card_message_id
+    assert await found(studio, job, after_us=began_us, with_answers=True) == card_id
+    assert await found(studio, job, after_us=began_us) is None

@@ -153,7 +153,9 @@ class FakeMessages:
                     message.notified = (showing.card.job.user_id,)
         return _shown(showing, message.id)
 
-    async def find(self, job: Job, *, channel_id: int, after_us: int) -> int | None:
+    async def find(
+        self, job: Job, *, channel_id: int, after_us: int, with_answers: bool
+    ) -> int | None:
         with await self._request("find", channel_id):
             channel = self.channels[channel_id]
             if not channel.has_history or not channel.is_open:
@@ -163,6 +165,7 @@ class FakeMessages:
                 for message in self.messages.values()
                 if message.channel_id == channel_id
                 and message.job.id == job.id
+                and (with_answers or message.id != CARD_BASE + job.id)
                 and (message.created_us >= after_us or message.id > (job.card_message_id or 0))
                 and not message.is_deleted
             ]

@@ -468,6 +468,20 @@ async def test_a_card_that_cannot_be_changed_is_not_taken_for_the_new_message() 
     assert done.card_message_id != job.card_message_id
 
 
+@virtually
+async def test_a_card_that_nobody_wrote_down_is_not_taken_for_the_new_message() -> None:
+    """I-23: it says that the job waits; the way to it ended before it could say more."""
+    scene = Scene()
+    job = scene.accepted()
+    await scene.sinks.show(scene.card(job))
+    scene.restart()
+    scene.fail(job)
+    scene.discord.faults["edit_by_token"] = [refusal(Trouble.TOKEN_DEAD)]
+    scene.discord.faults["create"] = [refusal(Trouble.BLOCKED, repeated=True)]
+    assert (await scene.bring(job)).sink is Sink.DM
+    assert len(scene.discord.with_outcome(job)) == 1
+
+
 # --- The card of an order whose interaction is over ----------------------------------------------
 
 
