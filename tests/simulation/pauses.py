@@ -30,13 +30,15 @@ class Pauses:
         self.closed_s: float | None = None
         """Since when the account is refused; None after the next look at it."""
 
-    def told(self, fault: Fault | None, *, is_unknown: bool, now_s: float) -> None:
+    def told(self, leaving: Departure, *, is_unknown: bool, now_s: float) -> None:
         """The answer to a create was read."""
-        if fault in _CLOSED:
+        if leaving.fault in _CLOSED:
             self.closed_s = now_s if self.closed_s is None else self.closed_s
             self._doubts_s.clear()
             self.since_s = None
-        if not is_unknown or self.closed_s is not None or self.is_paused(now_s):
+        # What had left before the pause tells nothing new about what came after it.
+        is_old = self.since_s is not None and leaving.at_s <= self.since_s
+        if not is_unknown or is_old or self.closed_s is not None or self.is_paused(now_s):
             return
         self._doubts_s = [*self._doubts_s, now_s][-DOUBTS_MAX:]
         if len(self._doubts_s) == DOUBTS_MAX and now_s - self._doubts_s[0] <= DOUBTS_S:

@@ -109,7 +109,7 @@ class ProcessProvider:
         )
         leaving.told = True
         self._checker.pauses.told(
-            leaving.fault,
+            leaving,
             is_unknown=isinstance(verdict, Unknown),
             now_s=self._process.loop.now_s,
         )

@@ -49,6 +49,7 @@ from tests.simulation.invariants import Broken
 from tests.simulation.job_promises import READS_APART_S
 from tests.simulation.loop import (
     COMMITS_PER_MINUTE_MAX,
+    START_US,
     Overdue,
     Runaway,
     Stuck,
@@ -83,6 +84,8 @@ RUSH = 16
 """So many has one of those in which they come at once."""
 SLACK_S = 0.5
 """What the bot's transactions take in this world."""
+STORED_WITHIN_S = 2.0
+"""In calm weather a callback is stored so soon before it is acknowledged."""
 RUSH_SHARE = 0.15
 """Of the worlds: many order within a minute while the provider does not answer well (S-13)."""
 _BROWN_OUT = (Fault.LOST_MADE, Fault.LOST_NOT_MADE, Fault.HTML, Fault.NO_BALANCE, Fault.BAD_KEY)
@@ -533,9 +536,12 @@ class World:
         """I-30: acted on within 2 s, or as soon as the task may be read again (F-65)."""
         job = self.checker.books.jobs[one.job_id]
         rows = self.checker.books.callbacks.values()
+        # One that was known before waits for the next try of what it names (F-61).
+        stored_us = START_US + round((one.at_s - STORED_WITHIN_S) * 1_000_000)
         waits = any(
             (row.job_id, row.attempt, row.digest) == (one.job_id, one.attempt, one.digest)
             and row.seen_us is None
+            and row.received_us >= stored_us
             for row in rows
         )
         tasks = (one.task_id or "", job.task_id or "")
