@@ -179,7 +179,13 @@ class Bookkeeper:
         )
 
     async def mark_shown(self, reference: str) -> None:
-        """Remember that nobody has to be told of this end any more."""
+        """Remember that nobody has to be told of this end any more, also if it is yet unwritten.
+
+        Written down in any case: the late write may be on its way just now.
+        """
+        if (late := self._unwritten.get(reference)) is not None:
+            opened, end = late
+            self._unwritten[reference] = (opened, replace(end, is_told=True))
         await self._database.transact(
             turns.mark_shown, reference=reference, now_us=self._clock.now_us()
         )
@@ -204,8 +210,8 @@ class Bookkeeper:
     # --- What could not be given back in time ---------------------------------------------------
 
     def _write_later(self, opened: Opened, end: Unanswered) -> None:
-        """Its member is told *not charged* now, so neither brake nor restart may say otherwise."""
-        end = replace(end, shown_tokens=0, shown_ucr=0, is_told=True)
+        """Its member is told *not charged* now, so the brake may not say otherwise."""
+        end = replace(end, shown_tokens=0, shown_ucr=0)
         self._unwritten[opened.question.reference] = (opened, end)
         if self._writing is None:
             self._writing = asyncio.create_task(self._keep_writing())

@@ -65,7 +65,7 @@ class Unanswered:
     """An answer that is not paid, and why; `loss_ucr` is what the provider took anyway.
 
     `shown_tokens` and `shown_ucr` (the member's price) are an estimate of what was shown of a
-    stream that broke off. `is_told` when the member needs no telling after a restart.
+    stream that broke off. `is_told` when the member has seen this end already.
     """
 
     cause: Cause

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import pytest
 
 from bot.chat.books import settle_turn
-from bot.chat.ports import Draft, Ending, FinalAnswer, Phase
+from bot.chat.ports import Draft, Ending, FinalAnswer, NotShown, Phase
 from bot.chat.service import ChatService
 from bot.errors import RateLimited, StreamCut
 from bot.limits import (
@@ -369,6 +369,37 @@ async def test_the_end_that_was_shown_needs_no_telling(make: New) -> None:
     assert (owed.reference, owed.answer, owed.charged_ucr) == ("m:2", "ok", 80_000)
     await moody.world.service.told("m:2")
     assert await moody.world.new_service().recover() == ()
+
+
+class Unseen(RecordingSink):
+    """Discord does not take the end."""
+
+    async def finish(self, final: FinalAnswer) -> None:
+        await super().finish(final)
+        raise NotShown
+
+
+@pytest.mark.parametrize(
+    ("script", "refusals"),
+    [
+        ([*said("ok"), done()], LONG_TRIES),
+        ([*said("half"), StreamCut(provider=NAME)], SHORT_TRIES + 1),
+    ],
+    ids=["answered", "broken"],
+)
+async def test_an_end_that_was_neither_booked_nor_shown_is_owed(
+    make: New, script: Script, refusals: int
+) -> None:
+    """F-110, S-7: else its member would see for ever that the database is busy."""
+    moody = make(script)
+    moody.sink = Unseen()
+    await moody.ask(refusals=refusals)
+    assert await moody.world.service.owed() == ()
+    await moody.written()
+    (owed,) = await moody.world.service.owed()
+    assert (owed.reference, owed.answer, owed.charged_ucr) == ("m:1", None, 0)
+    await moody.world.service.told("m:1")
+    assert await moody.world.service.owed() == ()
 
 
 def test_a_draft_promises_nothing() -> None:
