@@ -11,6 +11,7 @@ from tests.unit.jobs.fake_messages import lost
 from tests.unit.jobs.scene import Scene
 from tests.unit.jobs.test_posting import row, unrecorded_card
 from tests.unit.jobs.virtual import virtually
+from tests.unit.jobs.world import STUDIO
 
 
 @virtually
