@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.simulation.faults import Fault
@@ -63,14 +64,25 @@ class Witness:
         """Whether the answer to a create of this order named the task, and was read."""
         return any(one.name == task_id for one in self.departures[reference])
 
+    def last_read_s(self, process: int, tasks: Iterable[str | None]) -> float:
+        """When a process last asked about any of them; -1 where it never did."""
+        reads_s = (self.read_at_s.get((process, task)) for task in tasks if task is not None)
+        return max((at_s for at_s in reads_s if at_s is not None), default=-1.0)
+
     def acknowledge(self, job_id: int, attempt: int, body: str, at_s: float) -> Acknowledged:
         """A callback was answered 204: from now on it may not get lost."""
         one = Acknowledged(
             job_id=job_id,
             attempt=attempt,
             digest=hashlib.sha256(body.encode()).hexdigest(),
-            task_id=json.loads(body).get("id"),
+            task_id=named_in(body),
             at_s=at_s,
         )
         self.acknowledged.append(one)
         return one
+
+
+def named_in(body: str) -> str | None:
+    """The task that a callback names."""
+    task_id: str | None = json.loads(body).get("id")
+    return task_id
