@@ -149,7 +149,11 @@ class Bookkeeper:
         if isinstance(end, Unanswered):
             return await self._give_back(opened, end)
         settlement = await self._database.transact(
-            settle_turn, opened=opened, answered=end, now_us=self._clock.now_us()
+            settle_turn,
+            opened=opened,
+            answered=end,
+            allowance=self._allowance,
+            now_us=self._clock.now_us(),
         )
         if settlement.loss_ucr and end.cause is Cause.ANSWERED:
             _log.error(
@@ -173,8 +177,8 @@ class Bookkeeper:
         return await self._database.transact(
             end_unanswered,
             opened=opened,
-            timezone=self._allowance.timezone,
             unanswered=end,
+            allowance=self._allowance,
             now_us=self._clock.now_us(),
         )
 

@@ -141,7 +141,12 @@ def open_turn(
 
 
 def settle_turn(
-    connection: Connection, *, opened: Opened, answered: Answered, now_us: int
+    connection: Connection,
+    *,
+    opened: Opened,
+    answered: Answered,
+    allowance: Allowance,
+    now_us: int,
 ) -> Settlement:
     """The answer enters history in the transaction that pays for it (S-12).
 
@@ -151,6 +156,7 @@ def settle_turn(
     """
     question = opened.question
     reference = question.reference
+    _begin_day(connection, question, allowance, now_us=now_us)
     try:
         if answered.text.strip() and not question.private:
             turns.finish(
@@ -176,7 +182,12 @@ def settle_turn(
 
 
 def end_unanswered(
-    connection: Connection, *, opened: Opened, timezone: str, unanswered: Unanswered, now_us: int
+    connection: Connection,
+    *,
+    opened: Opened,
+    unanswered: Unanswered,
+    allowance: Allowance,
+    now_us: int,
 ) -> Settlement:
     """Give everything back, unless the member's abuse brake holds (S-12).
 
@@ -184,7 +195,10 @@ def end_unanswered(
     outcome, whichever that was.
     """
     question = opened.question
-    braked = _is_braked(connection, question, unanswered, timezone=timezone, now_us=now_us)
+    _begin_day(connection, question, allowance, now_us=now_us)
+    braked = _is_braked(
+        connection, question, unanswered, timezone=allowance.timezone, now_us=now_us
+    )
     cause = Cause.ABUSE_BRAKE if braked else unanswered.cause
     try:
         turns.abandon(
@@ -216,6 +230,13 @@ def end_unanswered(
         multiplier_ppm=opened.multiplier_ppm,
         loss_ucr=max(0, unanswered.loss_ucr - shown_cost_ucr),
     )
+
+
+def _begin_day(
+    connection: Connection, question: Question, allowance: Allowance, *, now_us: int
+) -> None:
+    """See that what is left after the end is what `/credits balance` tells, also past midnight."""
+    ledger.balance(connection, user_id=question.author_id, allowance=allowance, now_us=now_us)
 
 
 def _is_braked(

@@ -13,6 +13,7 @@ from bot.errors import (
     ModelUnknown,
     PromptEmpty,
     PromptTooLong,
+    StreamCut,
     TooManyAttachments,
     TooManyTurns,
 )
@@ -30,10 +31,12 @@ from bot.providers.base import (
 from storage.errors import Duplicate, InsufficientCredits
 from tests.unit.chat.world import (
     MIRA,
+    NOON_US,
     STUDIO,
     TOM,
     NewWorld,
     RecordingSink,
+    Step,
     World,
     done,
     said,
@@ -56,6 +59,24 @@ async def test_the_reported_price_is_charged_to_the_digit(new_world: NewWorld) -
     assert final.receipt.model_label == "GPT-5.4"
     assert await world.spent_ucr() == 80_000
     assert await world.loss_ucr() == 0
+
+
+@pytest.mark.parametrize("end", [done(), StreamCut(provider="aivideo")], ids=["paid", "cut"])
+async def test_a_receipt_after_midnight_tells_the_new_days_balance(
+    new_world: NewWorld, end: Step
+) -> None:
+    """Asked at 23:59:59 and ended at 00:00:01: the new allowance is there, as `/credits` says."""
+    gate, sink = asyncio.Event(), RecordingSink()
+    world = new_world([*said("ok"), gate, end])
+    world.clock.at_us = NOON_US + 12 * 3_600 * 1_000_000 - 1_000_000
+    task = world.start(world.question(), sink)
+    await sink.shows("ok")
+    world.clock.at_us += 2_000_000
+    gate.set()
+    await task
+    assert sink.final.receipt is not None
+    assert sink.final.receipt.available_ucr > world.allowance_ucr
+    assert sink.final.receipt.available_ucr == (await world.balance()).available_ucr
 
 
 async def test_without_a_reported_price_the_formula_counts(new_world: NewWorld) -> None:
