@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from storage import locks, migrate, sqlite
 from storage.database import existed, lock_path, refuse_lost_log, sqlite_path
-from storage.errors import StoreCorrupt
+from storage.errors import StoreCorrupt, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,9 +40,16 @@ class OlderSchema(Exception):
 
 
 def ever_made(url: str) -> bool:
-    """Whether there is a database to look at, or was one that is missing now."""
+    """Whether there is a database to look at, or was one that is missing now.
+
+    Raises `StoreUnavailable` where nobody can tell, such as for a name too long for the files
+    beside it; ValueError (not a URL of ours).
+    """
     path = sqlite_path(url)
-    return existed(path) or (path.is_file() and path.stat().st_size > 0)
+    try:
+        return existed(path) or (path.is_file() and path.stat().st_size > 0)
+    except OSError as error:
+        raise StoreUnavailable(cause=str(error)) from error
 
 
 def assert_free(url: str) -> None:

@@ -103,6 +103,12 @@ async def test_whether_somebody_holds_it_is_asked_without_taking_it(url: str) ->
     assert ever_made(url)
 
 
+def test_a_name_without_room_for_the_files_beside_it_is_no_riddle(tmp_path: Path) -> None:
+    """F-110: as whoever opens it is told; the database's own name is within the bound."""
+    with pytest.raises(StoreUnavailable, match="File name too long"):
+        ever_made(f"sqlite+aiosqlite:///{tmp_path / ('x' * 250)}")
+
+
 CRASH = """
 import asyncio, os, signal, sys
 from storage import preferences
