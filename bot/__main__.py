@@ -181,7 +181,7 @@ def _read_everything() -> tuple[Settings, Catalogue]:
         problems += error.problems
         path = settings.catalogue_path()
     catalogue: Catalogue | None = None
-    if path is None or path.is_file():
+    if not any(problem["where"] == "CATALOGUE" for problem in problems):
         try:
             catalogue = load_catalogue(path)
         except CatalogueInvalid as error:

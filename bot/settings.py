@@ -117,6 +117,14 @@ def _hosts(value: object) -> tuple[str, ...]:
     return hosts
 
 
+def _exists(path: Path) -> bool:
+    """Where nobody can tell, it is the operator's to mend: no permission, a name too long."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be looked at: {_why(error)}") from error
+
+
 def _database_url(value: object) -> str:
     text = str(value)
     if text.startswith(("postgres:", "postgresql:", "postgresql+")):
@@ -126,9 +134,7 @@ def _database_url(value: object) -> str:
     if text.startswith("sqlite:"):
         raise ValueError("must name the driver: sqlite+aiosqlite:///data/atelier.db")
     path = sqlite_path(text)
-    existing = path if path.exists() else path.parent
-    while not existing.exists():
-        existing = existing.parent
+    existing = next(place for place in (path, *path.parents) if _exists(place))
     if path.is_dir() or (existing != path and not existing.is_dir()):
         raise ValueError(f"cannot be a database: {existing} is in the way")
     if not os.access(existing, os.W_OK):
@@ -138,7 +144,7 @@ def _database_url(value: object) -> str:
 
 def _catalogue(value: object) -> Path:
     path = Path(str(value))
-    if not path.is_file():
+    if not (_exists(path) and path.is_file()):
         raise ValueError(f"there is no file {path}")
     return path
 

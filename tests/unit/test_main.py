@@ -110,6 +110,15 @@ def test_settings_problems_end_with_78_and_all_their_lines(shell: Shell) -> None
     assert not shell.database.exists()
 
 
+def test_a_catalogue_that_cannot_be_looked_at_ends_with_78_too(shell: Shell) -> None:
+    """F-125: told once, beside the others, and no trace of where it was noticed."""
+    done = shell.run("check", DISCORD_TOKEN="changeme", CATALOGUE="x" * 300)
+    assert done.returncode == 78
+    assert done.stderr.count("CATALOGUE") == 1
+    assert "DISCORD_TOKEN" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_file_beside_the_process_is_read(shell: Shell) -> None:
     """`.env` in the working folder."""
     (shell.home / ".env").write_text(f"DISCORD_TOKEN={TOKEN}\nAIVIDEO_API_KEY={KEY}\n")

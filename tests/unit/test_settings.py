@@ -216,6 +216,24 @@ def test_a_database_that_cannot_work_is_refused(value: str) -> None:
     assert set(problems(DATABASE_URL=value)) == {"DATABASE_URL"}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "sqlite+aiosqlite:////tmp/{long}"),
+        ("DATABASE_URL", "sqlite+aiosqlite:////tmp/{long}/a/atelier.db"),
+        ("CATALOGUE", "/tmp/{long}"),
+        ("DISCORD_TOKEN_FILE", "/tmp/{long}"),
+    ],
+)
+def test_a_path_that_cannot_be_looked_at_is_a_problem_like_any_other(name: str, value: str) -> None:
+    """F-125: no permission on the way, a disk in trouble, or as here a name beyond its bound."""
+    token = "" if name == "DISCORD_TOKEN_FILE" else TOKEN
+    path = value.format(long="x" * 300)
+    found = problems(DISCORD_TOKEN=token, LOG_LEVEL="loud", **{name: path})
+    assert set(found) == {name, "LOG_LEVEL"}
+    assert "File name too long" in found[name]
+
+
 def test_a_database_in_a_folder_to_be_made_is_fine(tmp_path: Path) -> None:
     """The folder appears with the database."""
     url = f"sqlite+aiosqlite:///{tmp_path}/a/b/atelier.db"
