@@ -55,6 +55,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.is_over = False
         self.broken: list[str] = []
         self._tasks: list[asyncio.Task[Any]] = []
+        self._just_ended: set[asyncio.Task[Any]] = set()
+        """At this instant: all who wait for a task have seen its end before time passes."""
         self.set_task_factory(self._new_task)
         self.set_exception_handler(self._note)
 
@@ -83,7 +85,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for task in self._tasks:
             if not task.done():
                 task.cancel()
-            elif not task.cancelled():
+            elif task in self._just_ended and not task.cancelled():
                 # Whoever would have looked at its error in the next step is gone with it.
                 task._log_traceback = False
 
@@ -129,6 +131,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not scheduled:
                 raise Stuck
             self.now_s = max(self.now_s, scheduled[0]._when)
+            self._just_ended.clear()
             if self.now_s >= self._minute_ends_s:
                 self._minute_ends_s = self.now_s + MINUTE_S
                 self._steps_before_minute, self._commits = self.steps, 0
@@ -140,6 +143,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         handle = ready.popleft()
         if not handle._cancelled:
             handle._run()
+            task = getattr(handle._callback, "__self__", None)
+            if isinstance(task, asyncio.Task) and task.done():
+                self._just_ended.add(task)
         self.steps += 1
         if self.steps - self._steps_before_minute > STEPS_PER_MINUTE_MAX:
             raise Runaway
