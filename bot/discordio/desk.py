@@ -32,7 +32,9 @@ class Desk:
         assert not isinstance(channel, discord.GroupChannel), "bots cannot be in groups"
 
         async def move() -> Surface | None:
-            return await private_surface(message.author, instead_of_id=channel.id)
+            return await private_surface(
+                message.author, instead_of_id=channel.id, reference=question.reference
+            )
 
         async def note_place(message_id: int) -> None:
             await self.chat.show_at(question.reference, message_id)
@@ -52,7 +54,9 @@ class Desk:
         """Stream the answer as the command's own; nobody else sees a private one."""
 
         async def move() -> Surface | None:
-            return await private_surface(interaction.user, instead_of_id=question.channel_id)
+            return await private_surface(
+                interaction.user, instead_of_id=question.channel_id, reference=question.reference
+            )
 
         async def note_place(message_id: int) -> None:
             if not question.private:  # nobody can edit an ephemeral message after a restart

@@ -12,7 +12,7 @@ import structlog
 from bot.discordio.buttons import stop_view
 from bot.discordio.faults import ALREADY_ACKNOWLEDGED, DISCORD_ERRORS, as_surface_error
 from bot.discordio.rest_breaker import counting
-from bot.discordio.surface import Page, SurfaceClosed
+from bot.discordio.surface import HEADING_PART, Page, SurfaceClosed, nonce_for
 from bot.limits import POSTED_SEARCH_MESSAGES_MAX
 from bot.text.answers import MOVED
 
@@ -228,14 +228,21 @@ def _beside(interaction: discord.Interaction[Any], answer_id: int) -> ChannelSur
 
 
 async def private_surface(
-    user: discord.User | discord.Member, *, instead_of_id: int
+    user: discord.User | discord.Member, *, instead_of_id: int, reference: str
 ) -> ChannelSurface | None:
-    """The DM with `user`, where an answer goes when its channel closes; None when it is shut."""
+    """The DM with `user`, where an answer goes when its channel closes; None when it is shut.
+
+    `reference` is the turn's: what says why it is there stands above the answer once (S-7).
+    """
     try:
         channel = await user.create_dm()
         if channel.id == instead_of_id:
             return None
-        moved = await channel.send(MOVED.format(channel_id=instead_of_id), suppress_embeds=True)
+        moved = await channel.send(
+            MOVED.format(channel_id=instead_of_id),
+            nonce=nonce_for(reference, HEADING_PART, is_private=True),
+            suppress_embeds=True,
+        )
     except DISCORD_ERRORS as error:
         _log.info("dm_closed", user_id=user.id, error=repr(error))
         return None

@@ -21,7 +21,7 @@ from bot.discordio.cards import notice_card
 from bot.discordio.closing import with_note
 from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
 from bot.discordio.render import pages, width
-from bot.discordio.surface import SurfaceBusy, nonce_for
+from bot.discordio.surface import HEADING_PART, NOTICE_PART, SurfaceBusy, nonce_for
 from bot.discordio.troubles import diagnosed
 from bot.errors import Interrupted
 from bot.jobs.ports import Trouble
@@ -31,8 +31,6 @@ from bot.text.messages import Notice, message, short_reference
 from bot.text.money import Payment, payment_text
 from storage.types import OwedTurn
 
-_TOLD_PART = 1_000
-"""The part number of this notice's nonce: far from any page's."""
 CANNOT_REPLY = 160002
 """Discord's code where the bot may not read the history."""
 _POSTS_REFUSED = frozenset({50013, 160005})
@@ -183,12 +181,8 @@ async def _reply(
     ours = await _ours_after(client, channel, to_id)
     if any(_says(one.components, reference) for one in ours):
         return True
-    options = {"view": notice_card(_notice(turn)), "nonce": _nonce(turn, _TOLD_PART)}
+    options = {"view": notice_card(_notice(turn)), "nonce": nonce_for(turn.reference, NOTICE_PART)}
     return await _sent(channel, place, to_id, **options)
-
-
-def _nonce(turn: OwedTurn, part: int) -> str:
-    return nonce_for(turn.reference, part)
 
 
 async def _sent(
@@ -256,7 +250,7 @@ async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str, place
     standing = {one.content for one in await _ours_after(client, channel, reply_to_id)}
     for part in range(at + 1, len(target)):
         if target[part] not in standing:
-            options = {"content": target[part], "nonce": _nonce(turn, part)}
+            options = {"content": target[part], "nonce": nonce_for(turn.reference, part)}
             if not await _sent(channel, place, reply_to_id, suppress_embeds=True, **options):
                 return False
     return True
@@ -352,10 +346,12 @@ async def _write_in_private(client: discord.Client, turn: OwedTurn, channel_id: 
     if any(reference in one.content or _says(one.components, reference) for one in ours):
         return
     if turn.answer is None:
-        await channel.send(view=notice_card(_notice(turn)), nonce=_nonce(turn, _TOLD_PART))
+        nonce = nonce_for(turn.reference, NOTICE_PART, is_private=True)
+        await channel.send(view=notice_card(_notice(turn)), nonce=nonce)
         return
-    parts = [LATE.format(channel_id=turn.channel_id), *_whole(turn, turn.answer)]
+    heading = LATE.format(channel_id=turn.channel_id)
     standing = {one.content for one in ours}
-    for part, text in enumerate(parts):
+    for part, text in [(HEADING_PART, heading), *enumerate(_whole(turn, turn.answer))]:
         if text not in standing:
-            await channel.send(text, nonce=_nonce(turn, part), suppress_embeds=True)
+            nonce = nonce_for(turn.reference, part, is_private=True)
+            await channel.send(text, nonce=nonce, suppress_embeds=True)

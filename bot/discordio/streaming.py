@@ -83,7 +83,7 @@ class DiscordAnswer:
         self._rendered: tuple[str, list[str]] = ("", [])
         self._reposts = 0
         self._attempts = 0
-        self._is_quiet = False
+        self._is_private = False
         self._is_lost = False
         self._is_unwanted = False
 
@@ -187,7 +187,7 @@ class DiscordAnswer:
     def _target(self) -> list[Page]:
         if self._final is not None:
             return [Page(text=text) for text in self._final]
-        if self._is_quiet:
+        if self._is_private:
             return [shown.page for shown in self._shown]
         words = self._draft_pages()
         if self._draft.phase is Phase.STOPPED:
@@ -226,7 +226,7 @@ class DiscordAnswer:
             await self._edit(at, target[at])
 
     async def _post(self, at: int, page: Page) -> None:
-        nonce = nonce_for(self._reference, at, self._reposts)
+        nonce = nonce_for(self._reference, at, self._reposts, is_private=self._is_private)
         try:
             message_id = await self._surface.post(page, nonce=nonce, is_first=at == 0)
         except MessageGone:  # F-91: it was posted and deleted; that counts as delivered
@@ -238,7 +238,7 @@ class DiscordAnswer:
     async def _note_place(self) -> None:
         """Say which message is the last; another place than the asked one is never looked up."""
         standing = [shown.message_id for shown in self._shown if not shown.is_gone]
-        if self._on_shown is None or self._is_quiet or not standing:
+        if self._on_shown is None or self._is_private or not standing:
             return
         try:
             await self._on_shown(standing[-1])
@@ -293,5 +293,5 @@ class DiscordAnswer:
         if surface is None:
             self._is_lost = True
             return
-        self._surface, self._shown = surface, []
-        self._attempts, self._is_quiet = 0, True
+        self._surface, self._shown, self._is_private = surface, [], True
+        self._attempts = self._reposts = 0

@@ -66,7 +66,18 @@ class Surface(Protocol):
         ...
 
 
-def nonce_for(reference: str, part: int, attempt: int = 0) -> str:
-    """The same for the same part of the same turn, also after a restart (S-7)."""
-    digest = hashlib.sha256(f"{reference}/{part}/{attempt}".encode()).digest()
+NOTICE_PART = 1_000
+"""The part number of a notice that stands for a page: far from any page's."""
+HEADING_PART = 1_001
+"""That of the line above an answer which came to the asker's direct messages."""
+
+
+def nonce_for(reference: str, part: int, attempt: int = 0, *, is_private: bool = False) -> str:
+    """The same for the same part of the same turn, also after a restart (S-7).
+
+    A nonce makes one message in all of Discord: what moves from its channel to the asker's direct
+    messages has others there (`is_private`), or its pages would be taken for those in the channel.
+    """
+    place = "private/" if is_private else ""
+    digest = hashlib.sha256(f"{reference}/{place}{part}/{attempt}".encode()).digest()
     return base64.b32encode(digest).decode().lower()[: NONCE_CHARS_MAX - 1]

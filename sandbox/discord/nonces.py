@@ -1,4 +1,4 @@
-"""`enforce_nonce`: the same author, channel and nonce within minutes make one message."""
+"""`enforce_nonce`: the same author and nonce within minutes make one message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ NONCE_WINDOW_S = 180.0
 NONCES_MAX = 10_000
 """Remembered at once; the oldest go first."""
 
-Key = tuple[int, int, str]
+Key = tuple[int, str]
+"""Author and nonce; the channel is no part of Discord's rule."""
 
 
 class NonceBook:

@@ -11,6 +11,7 @@ from sandbox.discord.errors import (
     Json,
     form_error,
     missing_permissions,
+    unknown_message,
 )
 from sandbox.discord.http import Call, Reply, Route, snowflake
 from sandbox.discord.permissions import Permission, require, sending_bit
@@ -51,12 +52,15 @@ def create_message(core: Core, call: Call) -> Reply:
     check_message(body)
     check_not_empty(body, has_files=bool(call.uploads))
     nonce = body.get("nonce")
-    key = (bot_id, channel.id, str(nonce))
+    key = (bot_id, str(nonce))
     if nonce is not None and body.get("enforce_nonce"):
         made_id = core.nonces.find(key)
         if made_id is not None:
-            # A first message that was deleted meanwhile gives 10008 (reliability.md 1.4).
-            return Reply(body=core.payloads.message(world.message(channel.id, made_id)))
+            # The first one, wherever it stands; 10008 if it was deleted (reliability.md 1.4).
+            made = world.find_message(made_id)
+            if made is None or made.deleted:
+                raise unknown_message()
+            return Reply(body=core.payloads.message(made))
     reference = _reference(core, channel, body.get("message_reference"))
     message = core.posting.create(
         Draft(

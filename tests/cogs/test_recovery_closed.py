@@ -8,8 +8,11 @@ from itertools import count
 
 import pytest
 
+from bot.discordio.places import private_surface
 from bot.discordio.recovery import tell
 from bot.discordio.render import pages
+from bot.discordio.surface import Page, nonce_for
+from bot.text.answers import LATE
 from sandbox.discord.seed import BOT_ID, GENERAL_ID, MIRA_ID, TOM_ID
 from storage import turns as turns_module
 from storage.types import OwedTurn
@@ -76,6 +79,37 @@ async def test_what_was_paid_in_a_closed_channel_comes_in_private(town: Town) ->
     told = {user: "\n".join(await in_private(town, user)) for user in ("mira", "tom")}
     assert {user: shown.count(PAID) for user, shown in told.items()} == {"mira": 2, "tom": 1}
     assert await invalid(town) <= 4, "two in each round"
+
+
+async def test_pages_that_stood_in_the_closed_channel_come_in_private_all_the_same(
+    town: Town,
+) -> None:
+    """S-7: a nonce is good for one message in all of Discord, so a direct message has its own."""
+    reference = f"m:{await town.say('mira', 'hello?')}"
+    channel = town.bot.get_partial_messageable(GENERAL_ID)
+    for part, page in enumerate(pages(LONG)[:2]):
+        shown = await channel.send(page, nonce=nonce_for(reference, part))
+    await deny(town, SEND_MESSAGES | VIEW_CHANNEL | READ_MESSAGE_HISTORY)
+    turn = replace(owed(reference, str(shown.id), LONG), author_id=MIRA_ID)
+    for _ in range(2):
+        assert await tell(town.bot, turn)
+        (late, *told) = await in_private(town)
+        assert late == LATE.format(channel_id=GENERAL_ID)
+        assert [one.split("\n")[0] for one in told] == [one.split("\n")[0] for one in pages(LONG)]
+
+
+async def test_what_had_moved_before_the_restart_is_not_written_there_again(town: Town) -> None:
+    """S-7: killed before that was noted; the nonces are the same, whoever writes."""
+    reference = f"m:{await town.say('mira', 'hello?')}"
+    mira = await town.bot.fetch_user(MIRA_ID)
+    place = await private_surface(mira, instead_of_id=GENERAL_ID, reference=reference)
+    assert place is not None
+    nonce = nonce_for(reference, 0, is_private=True)
+    await place.post(Page(text=f"{ANSWER}\n-# {PAID}"), nonce=nonce, is_first=True)
+    before = await in_private(town)
+    await deny(town, SEND_MESSAGES | VIEW_CHANNEL)
+    assert await tell(town.bot, replace(owed(reference), author_id=MIRA_ID))
+    assert await in_private(town) == before
 
 
 async def test_a_member_who_takes_no_private_words_is_asked_once(town: Town) -> None:

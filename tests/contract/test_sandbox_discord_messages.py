@@ -216,7 +216,10 @@ async def test_the_global_limit_is_fifty_a_second() -> None:
 
 
 async def test_the_same_nonce_makes_one_message_within_minutes() -> None:
-    """A repeated create returns the first message; much later it makes a second one (F-86)."""
+    """A repeated create returns the first message, also elsewhere; much later it makes a second.
+
+    F-86, reliability.md 1.4: the rule names the author and the nonce, not the channel.
+    """
     clock = ManualClock()
     async with running_lab(clock=clock) as lab:
         path = f"/channels/{GENERAL_ID}/messages"
@@ -224,6 +227,8 @@ async def test_the_same_nonce_makes_one_message_within_minutes() -> None:
         _, first = await lab.rest("POST", path, body)
         _, second = await lab.rest("POST", path, body)
         assert first["id"] == second["id"]
+        _, elsewhere = await lab.rest("POST", f"/channels/{ADULTS_ID}/messages", body)
+        assert (elsewhere["id"], elsewhere["channel_id"]) == (first["id"], str(GENERAL_ID))
         assert len(await lab.read()) == 1
         await clock.advance(600)
         _, third = await lab.rest("POST", path, body)

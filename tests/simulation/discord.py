@@ -51,9 +51,7 @@ class Discord:
     scene: Scene
     messages: dict[int, Message] = field(default_factory=dict)
     closed_until_s: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
-    nonces: defaultdict[tuple[int, str], list[Message]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    nonces: defaultdict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     pings: Counter[str] = field(default_factory=Counter)
     """By order: how often its member was notified."""
     invalid_s: list[float] = field(default_factory=list)
@@ -177,7 +175,7 @@ class ProcessMessages:
             if discord.is_closed(channel_id):
                 raise discord.refuse(Trouble.CLOSED)
             self._judge(showing)
-            known = discord.nonces[channel_id, nonce]
+            known = discord.nonces[nonce]
             if known and discord.loop.now_s < known[-1].made_s + NONCE_WINDOW_S:
                 message = discord.living(known[-1].id, channel_id)
                 return _shown(showing, message.id)

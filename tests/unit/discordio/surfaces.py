@@ -52,7 +52,10 @@ async def settle() -> None:
 
 @dataclass
 class Wall:
-    """A `Surface` in memory. `failures` are raised by the next calls; `log` is every call."""
+    """A `Surface` in memory. `failures` are raised by the next calls; `log` is every call.
+
+    Places of one Discord share their `nonces`: those are the author's, not the channel's (S-7).
+    """
 
     clock: VirtualClock
     lane: int = 1

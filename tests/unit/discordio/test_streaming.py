@@ -354,8 +354,8 @@ async def test_a_post_that_got_through_unheard_is_not_doubled(
 async def test_an_end_that_never_gets_through_moves_to_the_other_place(
     clock: VirtualClock, wall: Wall
 ) -> None:
-    """After its bounded tries; there it is whole."""
-    other = Wall(clock, lane=2)
+    """After its bounded tries; there it is whole, with nonces of its own (S-7)."""
+    other = Wall(clock, lane=2, nonces=wall.nonces)
 
     async def moved_to() -> Surface:
         return other
@@ -588,12 +588,13 @@ async def test_removing_what_is_gone_already_is_no_trouble(clock: VirtualClock, 
 def test_a_nonce_is_stable_distinct_and_fits() -> None:
     """S-7: the same after a restart; Discord takes at most 25 characters."""
     nonces = {
-        nonce_for(reference, part, attempt)
+        nonce_for(reference, part, attempt, is_private=is_private)
         for reference in ("m:1", "i:1", "m:2")
         for part in range(5)
         for attempt in range(3)
+        for is_private in (False, True)
     }
 
-    assert len(nonces) == 45
+    assert len(nonces) == 90
     assert max(map(len, nonces)) <= NONCE_CHARS_MAX
     assert nonce_for("m:1", 0) == nonce_for("m:1", 0)

@@ -99,7 +99,7 @@ class FakeMessages:
     """Every request with its channel, in order."""
     is_up: bool = True
     slow_s: float = 0.05
-    nonces: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    nonces: dict[str, tuple[int, int]] = field(default_factory=dict)
     """(channel, nonce) -> the message it made, and when."""
     doubles: int = 0
     """Messages made by a nonce that had made one before (I-27)."""
@@ -141,14 +141,13 @@ class FakeMessages:
         with await self._request("create", channel_id):
             self._check_rights(channel_id, needs_write=True)
             self._check_words(showing, channel_id)
-            key = (channel_id, nonce)
-            made_id, made_us = self.nonces.get(key, (0, 0))
+            made_id, made_us = self.nonces.get(nonce, (0, 0))
             if made_id and self.clock.now_us() < made_us + int(NONCE_WINDOW_S * 1_000_000):
                 message = self._living(made_id, channel_id)
             else:
                 self.doubles += made_id != 0
                 message = self._make(showing, channel_id, 9_000_000_000 + len(self.messages))
-                self.nonces[key] = (message.id, message.created_us)
+                self.nonces[nonce] = (message.id, message.created_us)
                 if showing.ping:
                     message.notified = (showing.card.job.user_id,)
         return _shown(showing, message.id)
