@@ -143,14 +143,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
         handle = ready.popleft()
         if not handle._cancelled:
             handle._run()
-            task = getattr(handle._callback, "__self__", None)
-            if isinstance(task, asyncio.Task) and task.done():
-                self._just_ended.add(task)
+            self._note_end(getattr(handle._callback, "__self__", None))
         self.steps += 1
         if self.steps - self._steps_before_minute > STEPS_PER_MINUTE_MAX:
             raise Runaway
         if self.steps == self.step_of_crash:
             self.on_step()
+
+    def _note_end(self, stepped: object) -> None:
+        if isinstance(stepped, asyncio.Task) and stepped.done():
+            self._just_ended.add(stepped)
 
     def _new_task(
         self,
