@@ -58,6 +58,9 @@ OPERATORS: dict[type[ProviderError], PauseCause] = {
 PROBED = frozenset({PauseCause.KEY, PauseCause.BALANCE, PauseCause.ADDRESS})
 """What reading the account can prove mended. A spending limit cannot be seen there."""
 
+_CLOSED_ACCOUNT = {401: PauseCause.KEY, 402: PauseCause.BALANCE, 403: PauseCause.ADDRESS}
+"""What these statuses mean for the next request, whatever body they come with."""
+
 _SERVER_ERRORS = (ProviderInternalError, UpstreamError)
 _NO_VERDICT = (ProviderUnreachable, AnswerLost, AnswerMalformed, StreamCut, StreamStalled)
 """These say neither that the provider works nor that it does not."""
@@ -186,6 +189,9 @@ class Breaker:
     def note_unknown(self, *, status: int | None = None) -> None:
         """Nobody can tell whether a create made a task; `status` of the answer, if one came."""
         self._refresh()
+        if status in _CLOSED_ACCOUNT:  # in words that no document knows
+            self._open(_CLOSED_ACCOUNT[status])
+            return
         now_s = self._clock.monotonic_s()
         self._unclear_s.append(now_s)
         run_s = now_s - self._unclear_s[0]

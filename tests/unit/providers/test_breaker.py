@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot import errors
+from bot.catalogue.media import MediaProtocol
 from bot.errors import PauseCause, ProviderError, ProviderPaused
 from bot.limits import (
     PAUSE_S,
@@ -20,6 +21,7 @@ from bot.limits import (
 )
 from bot.providers.base import Created, NotCreated, Unknown, UnknownCause
 from bot.providers.breaker import Breaker, Breakers, BreakerState
+from bot.providers.classify import CreateAnswer, classify
 from tests.unit.chat.world import FakeClock
 
 FACTS: dict[str, Any] = {"provider": "aivideo", "status": 400, "code": "x"}
@@ -203,6 +205,26 @@ async def test_an_unclear_500_counts_as_both(breaker: Breaker, clock: FakeClock)
         await clock.sleep(UNCLEAR_WINDOW_S)
         breaker.note_verdict(Unknown(cause=UnknownCause.SERVER_ERROR, status=500))
     assert breaker.snapshot().cause is PauseCause.TROUBLE
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [(401, PauseCause.KEY), (402, PauseCause.BALANCE), (403, PauseCause.ADDRESS)],
+)
+@pytest.mark.parametrize("before", [CLOSED, OPEN, HALF_OPEN])
+async def test_a_closed_account_pauses_in_whatever_words_it_is_told(
+    before: BreakerState, status: int, cause: PauseCause, breaker: Breaker, clock: FakeClock
+) -> None:
+    """S-13, F-31 … F-33: the create stays unclear, and the next one would meet the same."""
+    answer = CreateAnswer(
+        status=status, content_type="application/json", body=b'{"error": "Unauthorized"}'
+    )
+    verdict = classify(answer, provider="aivideo", protocol=MediaProtocol.TASKS)
+    assert isinstance(verdict, Unknown)
+    await brought_to(before, breaker, clock)
+    breaker.note_verdict(verdict)
+    snapshot = breaker.snapshot()
+    assert (snapshot.state, snapshot.cause, snapshot.until_us) == (OPEN, cause, None)
 
 
 async def test_half_open_lets_one_job_through_and_refuses_orders_meanwhile(
