@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from bot.errors import ProviderInternalError, ProviderRejected, RateLimited, ResultUnusable
+from bot.errors import ProviderInternalError, RateLimited, ResultUnusable
 from bot.providers.base import CreateVerdict, NotCreated
 from storage import inbox, jobs
 from storage.database import Connection
@@ -405,150 +404,6 @@ async def test_a_late_failure_is_no_result(world: World) -> None:
     assert world.fresh(job).late_us is None
     await world.stop()
     world.check_over()
-
-
-@virtually
-async def test_a_refusal_that_was_none_is_found_out_before_the_second_try(
-    world: World, logged: list[dict[str, object]]
-) -> None:
-    """Section 5, point 8: a callback of the attempt that "made nothing"; it is not sent again."""
-
-    def slow(provider: FakeProvider, task: Task) -> CreateVerdict:
-        return replace(wrong(provider, task), retry_after_s=100.0)
-
-    world.provider.plans = [slow]
-    await world.boot()
-    job = await world.request()
-    await world.until(lambda: world.provider.tasks != {})
-    await world.until_status(job, JobStatus.QUEUED)
-    await world.clock.sleep(30)
-    await world.call_back(job)
-    done = await world.delivered(job, within_s=5)
-    assert (done.outcome, done.task_id) == (Outcome.SUCCEEDED, "task-1")
-    assert len(world.provider.creates) == 1
-    reads = len(world.provider.gets)
-    await world.call_back(job, body={"id": "task-1", "again": 1}, attempt=1)
-    await world.until(lambda: unseen(world, job) == 0)
-    assert len(world.provider.gets) == reads
-    events = [entry["event"] for entry in logged]
-    assert "callback_rejected" not in events
-    assert events.count("misclassified") == 1
-    assert losses(world) == []
-    await world.stop()
-    world.check()
-
-
-@pytest.mark.parametrize("task_takes_s", [8.0, 300.0])
-def test_a_refusal_that_was_none_is_booked_beside_the_result(
-    new_world: NewWorld, logged: list[dict[str, object]], task_takes_s: float
-) -> None:
-    """Section 5, point 8, I-10: its callback comes while the next attempt runs, or after its end.
-
-    Told once, with the digest of the answer that was misjudged; its price is booked once, and the
-    member has one result.
-    """
-
-    @virtually
-    async def play() -> None:
-        world = new_world()
-        world.provider.plans = [wrong]
-        world.provider.task_takes_s = task_takes_s
-        await world.boot()
-        job = await world.request()
-        await world.until(lambda: world.fresh(job).attempt == 2)
-        await world.until_status(job, JobStatus.RUNNING)
-        world.provider.tasks["task-1"].ends_us = world.clock.now_us()
-        await world.call_back(job, body={"id": "task-1"}, attempt=1)
-        done = await world.delivered(job)
-        assert (done.outcome, done.task_id) == (Outcome.SUCCEEDED, "task-2")
-        await world.until(lambda: unseen(world, job) == 0)
-        await world.call_back(job, body={"id": "task-1", "again": 1}, attempt=1)
-        await world.until(lambda: unseen(world, job) == 0)
-        assert losses(world) == [job.cost_ucr]
-        alarms = [entry for entry in logged if entry["event"] == "misclassified"]
-        assert alarms
-        assert {entry["digest"] for entry in alarms} == {"d" * 64}
-        assert world.delivery.deliveries[job.id] == 1
-        assert world.fresh(job).charged_ucr == PICTURE_UCR
-        await world.stop()
-        world.check_over()
-
-    play()
-
-
-@virtually
-async def test_strays_that_wait_when_a_late_result_comes_are_booked(world: World) -> None:
-    """I-10: two tasks were made, none in time: one is the member's, both are the operator's."""
-    world.provider.plans = [wrong, lost]
-    await world.boot()
-    job = await world.request()
-    await world.until(lambda: world.fresh(job).attempt == 2)
-    await world.delivered(job)
-    await world.call_back(job, body={"id": "task-1"}, attempt=1)
-    await world.call_back(job, body={"id": "task-2"}, attempt=2)
-    await world.until(lambda: unseen(world, job) == 0)
-    assert world.fresh(job).late_us is not None
-    assert losses(world) == [job.cost_ucr, job.cost_ucr]
-    assert len(world.inner.view(jobs.artifacts_of, job_id=job.id)) == 1
-    await world.stop()
-    world.check_over()
-
-
-@virtually
-async def test_a_former_attempts_task_that_ends_late_is_the_members(world: World) -> None:
-    """S-6, section 5, point 8: who has nothing has this one, free."""
-    refused = ProviderRejected(provider="aivideo")
-
-    def final(provider: FakeProvider, task: Task) -> CreateVerdict:
-        provider.tasks[task.id] = task
-        return NotCreated(error=refused, digest="d" * 64)
-
-    world.provider.plans = [final]
-    await world.boot()
-    job = await world.delivered(await world.request())
-    await world.clock.sleep(30)
-    await world.call_back(job)
-    await world.until(lambda: world.fresh(job).late_us is not None, within_s=10)
-    assert losses(world) == [job.cost_ucr]
-    await world.stop()
-    world.check_over()
-
-
-@virtually
-async def test_a_callback_of_an_attempt_that_made_nothing_is_no_alarm(
-    world: World, logged: list[dict[str, object]]
-) -> None:
-    """I-26: whatever a body says, an alarm follows our own read alone."""
-    world.provider.plans = [nothing]
-    await world.boot()
-    job = await world.request()
-    await world.until_status(job, JobStatus.UNKNOWN)
-    await world.call_back(job, body={"id": "task-1"}, attempt=2)
-    await world.clock.sleep(200)
-    assert world.fresh(job).status is JobStatus.UNKNOWN
-    assert not any(entry["event"] == "misclassified" for entry in logged)
-    await world.stop()
-
-
-@virtually
-async def test_what_a_former_attempt_made_after_all_is_booked(
-    world: World, logged: list[dict[str, object]]
-) -> None:
-    """I-10, section 5, point 8: two tasks were made, one is the member's, both are paid."""
-    world.provider.plans = [wrong, lost]
-    await world.boot()
-    job = await world.request()
-    await world.until(lambda: world.fresh(job).attempt == 2)
-    await world.until_status(job, JobStatus.UNKNOWN)
-    await world.clock.sleep(30)
-    await world.call_back(job, body={"id": "task-1"}, attempt=1)
-    await world.until(lambda: unseen(world, job) == 0)
-    assert losses(world) == [job.cost_ucr]
-    assert any(entry["event"] == "misclassified" for entry in logged)
-    await world.call_back(job, body={"id": "task-2"})
-    done = await world.delivered(job)
-    assert (done.outcome, done.task_id) == (Outcome.SUCCEEDED, "task-2")
-    await world.stop()
 
 
 @virtually
