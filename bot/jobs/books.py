@@ -151,13 +151,15 @@ def adopt_task(
     """Bind a confirmed task to a job whose create's answer is missing; the job after it.
 
     Also to one that waits to be sent again, because the answer was misjudged: the new attempt is
-    written down, and not sent.
+    written down, and not sent. None when the job is elsewhere by now, or the task is another's:
+    then its callbacks still wait to be acted on.
     """
     job = jobs.get(connection, job_id=job_id)
     if job is not None and job.status is JobStatus.QUEUED:
         jobs.begin_submit(connection, job_id=job_id, now_us=now_us)
-    inbox.mark_seen(connection, callback_ids=callback_ids, now_us=now_us)
     bound = jobs.bind(connection, job_id=job_id, task_id=task_id, now_us=now_us, due_us=due_us)
+    if bound is not None:
+        inbox.mark_seen(connection, callback_ids=callback_ids, now_us=now_us)
     assert bound is not None or job is None or job.status is not JobStatus.QUEUED
     return bound
 

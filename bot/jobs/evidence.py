@@ -166,8 +166,8 @@ class Evidence:
         )
         return owner is None and (hint.is_stray or job.task_id is None)
 
-    async def _adopt(self, job: Job, state: TaskState, hint: Hint) -> Adopted | None:
-        """The lost answer is found (F-8, F-62)."""
+    async def _adopt(self, job: Job, state: TaskState, hint: Hint) -> Look:
+        """The lost answer is found (F-8, F-62); one that comes too late now is looked at again."""
         adopted = await self._bench.database.transact(
             adopt_task,
             job_id=job.id,
@@ -177,7 +177,7 @@ class Evidence:
             now_us=self._bench.clock.now_us(),
         )
         if adopted is None:
-            return None
+            return self._soon()
         _log.warning("adopted", fault="F-62", job=job.short_id, former=job.status)
         return Adopted(job=adopted, state=state)
 

@@ -423,6 +423,27 @@ async def test_giving_the_credits_back_at_once_keeps_the_door_open(world: World)
 
 
 @virtually
+async def test_credits_given_back_during_our_read_do_not_swallow_the_callback(
+    world: World,
+) -> None:
+    """S-6, I-10, I-35: what the read proves comes too late to be bound, and is attached, free."""
+    world.provider.read_takes_s = 0.4
+    await world.boot()
+    job = await an_unknown_job(world)
+    await world.clock.sleep(30)
+    await world.call_back(job)
+    await world.until(lambda: world.provider.gets != [])
+    await world.service.cancel(job.short_id, user_id=job.user_id, staff=False, guild_id=None)
+    done = await world.delivered(job)
+    assert done.outcome is Outcome.CANCELLED
+    await world.until(lambda: world.fresh(job).late_us is not None, within_s=30)
+    assert losses(world) == [job.cost_ucr]
+    assert unseen(world, job) == 0
+    await world.stop()
+    world.check_over()
+
+
+@virtually
 async def test_an_invented_name_does_not_delay_the_true_one(world: World) -> None:
     """F-65: whatever reading it brings, and however often it was tried."""
     await world.boot()
