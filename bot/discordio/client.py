@@ -23,6 +23,7 @@ from bot.discordio.faults import (
     is_worth_an_alarm,
     translated,
 )
+from bot.discordio.first_answers import show_privately
 from bot.discordio.job_cards import JobCards
 from bot.discordio.job_desk import JobDesk
 from bot.discordio.messages import DiscordMessages
@@ -308,10 +309,8 @@ class AtelierBot(commands.Bot):
         card = cards.notice_card(notice)
         if isinstance(where, discord.Message):
             await self._reply_or_tell(where, card)
-        elif where.response.is_done():
-            await where.followup.send(view=card, ephemeral=True)
         else:
-            await where.response.send_message(view=card, ephemeral=True)
+            await show_privately(where, card)
 
     async def _reply_or_tell(self, question: discord.Message, card: discord.ui.LayoutView) -> None:
         """Reply; where we may not write, tell the author in private (F-89)."""

@@ -14,6 +14,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+import discord
 from discord.asset import Asset
 from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Route
@@ -115,6 +116,13 @@ def free_global_limit(http: HTTPClient) -> None:
     http.request = request  # type: ignore[method-assign]  # of this client alone
 
 
+def note_response(
+    response: discord.InteractionResponse[Any], kind: discord.InteractionResponseType
+) -> None:
+    """Let an interaction know of the first answer that Discord has, whose receipt got lost."""
+    response._response_type = kind  # noqa: SLF001 - else the library would answer once more
+
+
 def _is_loopback(host: str | None) -> bool:
     if host is None:
         return False
@@ -131,6 +139,7 @@ def _check_library() -> None:
     assert isinstance(DiscordWebSocket.DEFAULT_GATEWAY, URL)
     assert "DEFAULT_GATEWAY" in DiscordWebSocket.from_client.__code__.co_names
     assert {"_global_over", "clear", "set"} <= set(HTTPClient.request.__code__.co_names)
+    assert "_response_type" in discord.InteractionResponse.__slots__
     assert Route("GET", "/x").url == f"{Route.BASE}/x"
 
 

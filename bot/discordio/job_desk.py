@@ -14,6 +14,12 @@ import structlog
 from bot.catalogue.media import PromptRule, fitting_model
 from bot.discordio.confirmations import Confirmations
 from bot.discordio.faults import DISCORD_ERRORS
+from bot.discordio.first_answers import (
+    acknowledge,
+    acknowledge_press,
+    show_privately,
+    take_back,
+)
 from bot.discordio.job_cards import Beside, JobCards, confirm_view
 from bot.discordio.job_orders import (
     check_addresses,
@@ -81,7 +87,7 @@ class JobDesk:
         try:
             await asyncio.wait({pricing}, timeout=ACKNOWLEDGE_DELAY_S)
             if not pricing.done():
-                await interaction.response.defer(thinking=True)
+                await acknowledge(interaction)
             wanted, quote = await pricing
             if quote.needs_confirmation:
                 await self._ask(interaction, wanted, quote)
@@ -89,7 +95,7 @@ class JobDesk:
                 await self._accept(interaction, wanted)
         except Exception:
             pricing.cancel()
-            await _take_back(interaction)
+            await take_back(interaction)
             raise
 
     async def confirm(self, interaction: discord.Interaction[Any], key: int) -> None:
@@ -105,7 +111,7 @@ class JobDesk:
         try:
             await self._accept(interaction, order)
         except Exception:
-            await _take_back(interaction)
+            await take_back(interaction)
             raise
         finally:
             assert interaction.message is not None
@@ -120,11 +126,8 @@ class JobDesk:
     async def _ask(self, interaction: discord.Interaction[Any], order: Order, quote: Quote) -> None:
         key = self._confirmations.ask(order, interaction)
         view = confirm_view(quote, prompt=order.prompt, key=key)
-        if interaction.response.is_done():
-            await _take_back(interaction)
-            await interaction.followup.send(view=view, ephemeral=True)
-        else:
-            await interaction.response.send_message(view=view, ephemeral=True)
+        await take_back(interaction)
+        await show_privately(interaction, view)
 
     async def _accept(self, interaction: discord.Interaction[Any], order: Order) -> None:
         """Acknowledge, accept, show.
@@ -132,7 +135,7 @@ class JobDesk:
         After the acceptance nothing may end in a refusal: the engine shows what is missing.
         """
         if not interaction.response.is_done():
-            await interaction.response.defer(thinking=True)
+            await acknowledge(interaction)
         job = await self.jobs.request(order)
         try:
             message_id = await self._delivery.show_first(await self.jobs.card_of(job))
@@ -181,7 +184,7 @@ class JobDesk:
         card = await self.jobs.show(
             short_id, user_id=press.user_id, staff=press.staff, guild_id=press.guild_id
         )
-        await interaction.response.defer(thinking=True, ephemeral=True)
+        await acknowledge(interaction, ephemeral=True)
         try:
             await self._show_with(interaction, card, limit_bytes=interaction.filesize_limit)
         except discord.HTTPException as error:
@@ -216,14 +219,14 @@ class JobDesk:
                 await self._edit(interaction, short_id)
             case JobAction.DELETE:
                 await self._own(interaction, short_id)
-                await interaction.response.defer()
+                await acknowledge_press(interaction)
                 await interaction.delete_original_response()
             case _:
                 await self.place(interaction, self._varied(interaction, action, short_id))
 
     async def _cancel(self, interaction: discord.Interaction[Any], short_id: str) -> None:
         """The card says so at once; the engine would need a moment."""
-        await interaction.response.defer()
+        await acknowledge_press(interaction)
         press = press_of(interaction, self._clock)
         job = await self.jobs.cancel(
             short_id, user_id=press.user_id, staff=press.staff, guild_id=press.guild_id
@@ -294,10 +297,3 @@ def _place_of(card: Card) -> str:
 async def ready(order: Order) -> Order:
     """An order that needs nothing to be looked up, for `place`."""
     return order
-
-
-async def _take_back(interaction: discord.Interaction[Any]) -> None:
-    """Remove "thinking…", so that what follows can be private."""
-    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-        with suppress(*DISCORD_ERRORS):
-            await interaction.delete_original_response()

@@ -10,7 +10,8 @@ import discord
 import structlog
 
 from bot.discordio.buttons import stop_view
-from bot.discordio.faults import ALREADY_ACKNOWLEDGED, DISCORD_ERRORS, as_surface_error
+from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
+from bot.discordio.first_answers import answer_first
 from bot.discordio.rest_breaker import counting
 from bot.discordio.surface import HEADING_PART, Page, SurfaceClosed, nonce_for
 from bot.limits import POSTED_SEARCH_MESSAGES_MAX
@@ -179,15 +180,20 @@ class InteractionSurface:
         return self._original_id
 
     async def _respond(self, text: str, options: dict[str, Any]) -> int:
-        try:
-            response = await self._interaction.response.send_message(text, **options)
-        except discord.HTTPException as error:
-            if error.code != ALREADY_ACKNOWLEDGED:
-                raise
-        else:
-            if response.message_id is not None:
-                return response.message_id
-        return (await self._interaction.original_response()).id
+        response = self._interaction.response
+        if not response.is_done():
+            sent = await answer_first(
+                self._interaction,
+                discord.InteractionResponseType.channel_message,
+                lambda: response.send_message(text, **options),
+            )
+            if sent is not None and sent.message_id is not None:
+                return sent.message_id
+        # Our own, which may say what was true at an earlier try.
+        standing = await self._interaction.edit_original_response(
+            content=text, view=options.get("view")
+        )
+        return standing.id
 
     async def edit(self, message_id: int, page: Page) -> None:
         if self._further is not None and message_id in self._further_ids:
