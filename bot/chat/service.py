@@ -134,7 +134,9 @@ class ChatService:
         model = check_question(question, self._catalogue)
         if self._closing:
             raise Restarting
-        self._breakers.of(model.provider).check()
+        breaker = self._breakers.of(model.provider)
+        if not breaker.spares_chat:
+            breaker.check()
         if question.reference in self._running:
             raise Duplicate(reference=question.reference)
         mine = sum(

@@ -6,6 +6,9 @@
     HALF_OPEN -> CLOSED     the one job that was let through was answered
     HALF_OPEN -> OPEN       it was not: the pause doubles
 
+After unclear creates only a create is a trial, for a chat says nothing of them: chats go on
+meanwhile, and have no say (section 5, point 7).
+
 Pure: facts in, decisions out. Time comes from `Clock`; pauses are measured on its monotonic side.
 """
 
@@ -99,6 +102,11 @@ class Breaker:
 
     # --- Asked ----------------------------------------------------------------------------------
 
+    @property
+    def spares_chat(self) -> bool:
+        """Whether creates alone are in doubt: a chat need not ask, and has no say."""
+        return self._cause is PauseCause.UNCLEAR
+
     def check(self) -> None:
         """Raise `ProviderPaused` where a new order would only wait; asked before a hold."""
         self._refresh()
@@ -161,12 +169,12 @@ class Breaker:
             self._state, self._cause, self._pauses = BreakerState.CLOSED, None, 0
 
     def note_sign_of_life(self) -> None:
-        """An answer has begun: enough to let the others in, who need not wait for its end.
+        """A chat's answer has begun: enough to let the others in, who need not wait for its end.
 
         No row of errors is ended by it, for it may still end in one.
         """
         self._refresh()
-        if self._state is BreakerState.HALF_OPEN:
+        if self._state is BreakerState.HALF_OPEN and not self.spares_chat:
             self.note_success()
 
     def note_error(self, error: ProviderError) -> None:

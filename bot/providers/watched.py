@@ -1,4 +1,7 @@
-"""A chat provider whose breaker is asked before each request and told how it went (S-13)."""
+"""A chat provider whose breaker is asked before each request and told how it went (S-13).
+
+Not so while creates alone are in doubt: then only what every request would meet is told.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class WatchedChat:
                     began = True
                     yield event
         except ProviderError as error:
-            self._breaker.note_error(error)
+            self._note_error(error)
             raise
         except BaseException:
             self._note_end(began=began)
@@ -42,7 +45,7 @@ class WatchedChat:
         try:
             answer = await self._inner.complete(request)
         except ProviderError as error:
-            self._breaker.note_error(error)
+            self._note_error(error)
             raise
         except BaseException:
             self._note_end(began=False)
@@ -51,10 +54,18 @@ class WatchedChat:
         return answer
 
     def _admit(self) -> None:
-        if not self._breaker.admit():
+        if not self._breaker.spares_chat and not self._breaker.admit():
             raise self._breaker.paused()
 
+    def _note_error(self, error: ProviderError) -> None:
+        if self._breaker.spares_chat:
+            self._breaker.note_operator_error(error)
+        else:
+            self._breaker.note_error(error)
+
     def _note_end(self, *, began: bool) -> None:
+        if self._breaker.spares_chat:  # a create may be on trial
+            return
         if began:
             self._breaker.note_success()
         else:

@@ -19,7 +19,7 @@ REASONS: dict[PauseCause, str] = {
     PauseCause.BALANCE: "The operator's balance at the provider is used up; yours is untouched.",
     PauseCause.ADDRESS: "The provider does not accept requests from where this bot runs.",
     PauseCause.SPEND_LIMIT: "The operator's limit at the provider is used up for now.",
-    PauseCause.UNCLEAR: "Its last answers got lost, so I send it nothing for a while.",
+    PauseCause.UNCLEAR: "Its last answers got lost, so I send it no orders for a while.",
     PauseCause.TROUBLE: "Its last answers were all errors, so I send it nothing for a while.",
 }
 OPERATORS = frozenset(

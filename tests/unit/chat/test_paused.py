@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import InvalidApiKey, PauseCause, ProviderPaused
+from bot.limits import UNCLEAR_MAX
 from tests.unit.chat.world import NewWorld, RecordingSink, done, said
 
 
@@ -21,3 +22,16 @@ async def test_a_closed_account_pauses_the_chat_until_it_opens(new_world: NewWor
     sink = RecordingSink()
     await world.service.reply(world.question(), sink)
     assert sink.finals[0].text == "Hi"
+
+
+async def test_orders_in_doubt_do_not_silence_the_chat(new_world: NewWorld) -> None:
+    """S-13: the pause bounds creates that are paid for nothing; a chat that works goes on."""
+    world = new_world([*said("Hi"), done()])
+    breaker = world.breakers.of("aivideo")
+    for _ in range(UNCLEAR_MAX):
+        breaker.note_unknown()
+    sink = RecordingSink()
+    await world.service.reply(world.question(), sink)
+    assert sink.finals[0].text == "Hi"
+    with pytest.raises(ProviderPaused):
+        breaker.check()

@@ -180,6 +180,29 @@ async def test_three_unclear_creates_within_a_minute_open_it(
     assert caught.value.until_us == clock.now_us() + round(PAUSE_S * 1_000_000)
 
 
+async def test_only_a_create_ends_the_pause_that_unclear_creates_began(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """Section 5 point 7: chats that are answered say nothing of creates, which stay bounded."""
+    unclear_creates = 0
+    for doublings in range(4):
+        while breaker.snapshot().state is not OPEN:
+            assert breaker.admit()
+            breaker.note_unknown()
+            unclear_creates += 1
+        assert breaker.snapshot().cause is PauseCause.UNCLEAR
+        breaker.note_sign_of_life()
+        await clock.sleep(PAUSE_S * 2**doublings - 1.0)
+        assert not breaker.admit()
+        await clock.sleep(1.0)
+        breaker.note_sign_of_life()
+        assert breaker.snapshot().state is HALF_OPEN
+    assert unclear_creates == UNCLEAR_MAX + 3
+    assert breaker.admit()
+    breaker.note_verdict(Created(task_id="t-1"))
+    assert (breaker.snapshot().state, breaker.spares_chat) == (CLOSED, False)
+
+
 async def test_three_unclear_creates_over_a_longer_time_are_bad_luck(
     breaker: Breaker, clock: FakeClock
 ) -> None:

@@ -7,8 +7,14 @@ from contextlib import aclosing
 import pytest
 
 from bot.catalogue.loader import load
-from bot.errors import InvalidApiKey, PauseCause, ProviderInternalError, ProviderPaused
-from bot.limits import PAUSE_S, SERVER_ERRORS_MAX
+from bot.errors import (
+    InvalidApiKey,
+    PauseCause,
+    ProviderInternalError,
+    ProviderPaused,
+    ProviderRejected,
+)
+from bot.limits import PAUSE_S, SERVER_ERRORS_MAX, UNCLEAR_MAX
 from bot.providers.base import ChatAnswer, ChatRequest, Finished, FinishReason, TextDelta
 from bot.providers.breaker import Breaker, BreakerState
 from bot.providers.watched import WatchedChat
@@ -101,6 +107,30 @@ async def test_a_stream_that_broke_before_its_first_word_leaves_the_trial(
         await read(breaker, [RuntimeError()])
     assert breaker.snapshot().state is BreakerState.HALF_OPEN
     assert breaker.admit()
+
+
+async def test_a_chat_goes_on_without_a_say_while_creates_are_in_doubt(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """S-13, section 5 point 7: only the answer to a create tells that creates are answered."""
+    for _ in range(UNCLEAR_MAX):
+        breaker.note_unknown()
+    await read(breaker, [WORDS, DONE])
+    assert breaker.snapshot().state is BreakerState.OPEN
+    await clock.sleep(PAUSE_S)
+    assert breaker.admit()  # the one create that tries
+    answer = ChatAnswer(text="Hello", thoughts="", citations=(), finished=DONE)
+    await WatchedChat(Whole(answer), breaker).complete(REQUEST)
+    await read(breaker, [WORDS, DONE])
+    for broken in (BROKEN, ProviderRejected(provider="aivideo", status=400), RuntimeError()):
+        with pytest.raises(type(broken)):
+            await read(breaker, [broken])
+    assert breaker.snapshot().cause is PauseCause.UNCLEAR
+    assert breaker.snapshot().state is BreakerState.HALF_OPEN
+    assert not breaker.admit()
+    with pytest.raises(InvalidApiKey):  # which the create will meet, too
+        await read(breaker, [InvalidApiKey(provider="aivideo", status=401)])
+    assert breaker.snapshot().cause is PauseCause.KEY
 
 
 async def test_errors_of_streams_open_it(breaker: Breaker) -> None:
