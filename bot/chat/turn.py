@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -114,10 +115,12 @@ class Turn:
     def unanswered(self, error: BaseException) -> Unanswered:
         """What is to be booked for an answer that failed, by our estimate (F-57).
 
-        A request costs something once its stream has begun, even when no event came through.
+        A request costs something once its stream has begun, even when no event came through, and
+        one that we break off ourselves may have: a kill at that moment books as much.
         """
         self._meter.cut_request()
-        began = self._began or isinstance(error, StreamCut | StreamStalled)
+        broken_off = self._is_streaming and isinstance(error, asyncio.CancelledError)
+        began = self._began or broken_off or isinstance(error, StreamCut | StreamStalled)
         cause = _cause_of(error)
         if isinstance(error, AnswerMalformed) and self._is_streaming and began:
             cause = Cause.STREAM_UNFINISHED

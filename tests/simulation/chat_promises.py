@@ -75,6 +75,8 @@ def chat_losses(books: Books, talks: Talks) -> Iterator[str]:
         finished = [one for one in talks.asked[turn.reference] if one.finished]
         if not talks.asked[turn.reference] and hold.loss_ucr and turn.cause != "interrupted":
             yield f"turn {turn.id}: lost {hold.loss_ucr}, and nothing was asked"
+        if talks.asked[turn.reference] and turn.cause == "interrupted" and not hold.loss_ucr:
+            yield f"turn {turn.id}: was asked, and nothing was lost"
         if (
             finished
             and turn.cause != "interrupted"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ParamSpec, TypeVar
 
 import pytest
 
+from bot.chat import service as service_module
 from bot.chat.ports import Ending
 from bot.errors import (
     AnswerLost,
     AnswerMalformed,
     ContentRefused,
     InsufficientPermissions,
+    Interrupted,
     InvalidApiKey,
     IpNotAllowed,
     ModelNotFound,
@@ -30,7 +33,7 @@ from bot.errors import (
 )
 from bot.providers.base import FinishReason
 from storage.types import Cause
-from tests.unit.chat.world import NewWorld, World, called, done, said
+from tests.unit.chat.world import PATIENCE_S, NewWorld, RecordingSink, World, called, done, said
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,6 +107,40 @@ async def test_a_cut_before_the_first_word_has_still_cost_the_prompt(new_world: 
     world = new_world([StreamCut(provider=NAME)])
     await world.ask()
     assert await world.loss_ucr() > 0
+
+
+@pytest.mark.parametrize("asked", [1, 2], ids=["first request", "second request"])
+async def test_a_stop_before_the_first_event_is_the_operators_loss_like_a_kill(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    """S-11, S-12, I-10: the request is out and its prompt is being read, whoever ends us."""
+    monkeypatch.setattr(service_module, "SHUTDOWN_WAIT_S", 0.01)
+    losses_ucr = []
+    for is_killed in (False, True):
+        first = [done("0.11", calls=(called("get_time"),))]
+        world = new_world(*[first] * (asked - 1), [asyncio.Event()])
+        sink = RecordingSink()
+        task = world.start(world.question(), sink)
+        async with asyncio.timeout(PATIENCE_S):
+            await world.provider.reached.wait()
+        if is_killed:
+            await world.new_service().recover()
+        await world.service.close()
+        await task
+        assert await world.spent_ucr() == 0
+        losses_ucr.append(await world.loss_ucr())
+    stopped_ucr, killed_ucr = losses_ucr
+    assert stopped_ucr >= killed_ucr > 0
+    assert stopped_ucr > (asked - 1) * 110_000
+
+
+async def test_what_was_never_asked_costs_nobody_anything(new_world: NewWorld) -> None:
+    """S-11: the books were slow to open, and the process ended before the request left."""
+    world = new_world()
+    world.service._interrupted = True  # as `close` leaves it, once its own patience has ended
+    assert isinstance((await world.ask()).error, Interrupted)
+    assert world.provider.requests == []
+    assert await world.loss_ucr() == 0
 
 
 async def test_a_stream_that_ends_without_a_terminal_event_is_no_answer(
