@@ -141,9 +141,7 @@ class AtelierBot(commands.Bot):
         did not answer for minutes before the first connection.
         """
         try:
-            gateway = await self._login_patiently(token)
-            await self._mind_the_start_limit(gateway)
-            await self._connect_patiently(reconnect=reconnect)
+            await self._stay_patiently(token, reconnect=reconnect)
             if self._refusal is not None:
                 await self._refusal
                 raise DiscordRefused
@@ -168,10 +166,41 @@ class AtelierBot(commands.Bot):
             raise IdentifyPostponed(delay_s=delay_s)
         await super().before_identify_hook(shard_id, initial=initial)
 
-    async def _connect_patiently(self, *, reconnect: bool) -> None:
+    async def _stay_patiently(self, token: str, *, reconnect: bool) -> None:
+        """Log in, find the gateway, connect; what cannot be reached is tried again for minutes.
+
+        After the first session discord.py connects again by itself, for as long as it takes.
+        """
+        has_login, delay_s = False, LOGIN_DELAY_S
+        for _attempt in range(LOGIN_ATTEMPTS_MAX):
+            try:
+                if not has_login:
+                    await self.login(token)
+                has_login = True
+                await self._mind_the_start_limit(await endpoints.use_gateway(self.http))
+                return await self._connect_in_turn(reconnect=reconnect)
+            except app_commands.CommandSyncFailure:
+                raise
+            except REACHABILITY_ERRORS as error:
+                if self._refusal is not None:
+                    return
+                _log.warning("discord_unreachable", error=repr(error), retry_s=delay_s)
+                if not has_login:
+                    await endpoints.forget_session(self.http)
+                await self.services.clock.sleep(delay_s)
+                delay_s = min(delay_s * 2, LOGIN_DELAY_S_MAX)
+        raise DiscordUnreachable(attempts=LOGIN_ATTEMPTS_MAX)
+
+    async def _connect_in_turn(self, *, reconnect: bool) -> None:
+        """Be connected until closed. Raises `ConnectionError` when no session came about."""
         while True:
             try:
                 return await self.connect(reconnect=reconnect)
+            except AttributeError as error:
+                await endpoints.hang_up(error)
+                if not endpoints.is_without_session(self, error):
+                    raise
+                raise ConnectionError(f"gateway: {error.__context__!r}") from error
             except IdentifyPostponed as postponed:
                 await endpoints.hang_up(postponed)
                 _log.warning("session_delayed", fault="F-83", delay_s=postponed.delay_s)
@@ -196,21 +225,6 @@ class AtelierBot(commands.Bot):
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Take no prefix commands: what is said to the bot is a question (cogs/chat.py)."""
-
-    async def _login_patiently(self, token: str) -> endpoints.Gateway:
-        delay_s = LOGIN_DELAY_S
-        for _attempt in range(LOGIN_ATTEMPTS_MAX):
-            try:
-                await self.login(token)
-                return await endpoints.use_gateway(self.http)
-            except app_commands.CommandSyncFailure:
-                raise
-            except REACHABILITY_ERRORS as error:
-                _log.warning("discord_unreachable", error=repr(error), retry_s=delay_s)
-                await endpoints.forget_session(self.http)
-                await self.services.clock.sleep(delay_s)
-                delay_s = min(delay_s * 2, LOGIN_DELAY_S_MAX)
-        raise DiscordUnreachable(attempts=LOGIN_ATTEMPTS_MAX)
 
     async def _mind_the_start_limit(self, gateway: endpoints.Gateway) -> None:
         """Wait while session starts are short: at zero Discord resets the token (S-9)."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import discord
 from discord.asset import Asset
+from discord.client import Client
 from discord.gateway import DiscordWebSocket
 from discord.http import HTTPClient, Route
 from discord.utils import MISSING
@@ -78,16 +79,28 @@ async def use_gateway(http: HTTPClient) -> Gateway:
 
 
 async def hang_up(error: BaseException) -> None:
-    """Close the connection before whose session a hook raised `error`.
+    """Close the connection whose session did not come about, which raised `error`.
 
     discord.py only lets go of it: its thread of heartbeats would go on. Nobody but the frames that
-    the error passed through still knows the connection.
+    the error, or the one behind it, passed through still knows the connection.
     """
-    for frame, _line in traceback.walk_tb(error.__traceback__):
-        caller = frame.f_locals.get("self")
-        if isinstance(caller, DiscordWebSocket):
-            await caller.close()
-            return
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _line in traceback.walk_tb(cause.__traceback__):
+            caller = frame.f_locals.get("self")
+            if isinstance(caller, DiscordWebSocket):
+                await caller.close()
+                return
+        cause = cause.__cause__ or cause.__context__
+
+
+def is_without_session(client: Client, error: AttributeError) -> bool:
+    """Whether `connect` raised `error` because the gateway failed before there was a session.
+
+    discord.py then asks the session that it never had how far it got (its issue 10520); why the
+    gateway failed is the context of the error.
+    """
+    return error.name == "sequence" and error.obj is None and client.ws is None
 
 
 async def forget_session(http: HTTPClient) -> None:
@@ -138,6 +151,7 @@ def _check_library() -> None:
     assert isinstance(Asset.BASE, str)
     assert isinstance(DiscordWebSocket.DEFAULT_GATEWAY, URL)
     assert "DEFAULT_GATEWAY" in DiscordWebSocket.from_client.__code__.co_names
+    assert {"ws", "sequence"} <= set(Client.connect.__code__.co_names)
     assert {"_global_over", "clear", "set"} <= set(HTTPClient.request.__code__.co_names)
     assert "_response_type" in discord.InteractionResponse.__slots__
     assert Route("GET", "/x").url == f"{Route.BASE}/x"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from aiohttp.test_utils import unused_port
+from aiohttp import web
+from aiohttp.test_utils import TestServer, unused_port
 from discord import app_commands
 from structlog.testing import capture_logs
 
@@ -15,7 +16,13 @@ from bot.discordio import endpoints
 from bot.discordio.client import EXTENSIONS
 from bot.discordio.start_guard import IdentifyPostponed, StartGuard
 from bot.errors import DiscordRefused, DiscordUnreachable
-from bot.limits import START_DELAY_S, START_DELAY_S_MAX, STARTS_WITHOUT_DELAY
+from bot.limits import (
+    LOGIN_ATTEMPTS_MAX,
+    LOGIN_DELAY_S,
+    START_DELAY_S,
+    START_DELAY_S_MAX,
+    STARTS_WITHOUT_DELAY,
+)
 from bot.text.answers import PLACEHOLDERS
 from sandbox.discord.faults import parse_fault
 from sandbox.discord.gateway import GatewayOptions
@@ -66,6 +73,17 @@ async def test_a_refused_token_ends_the_start() -> None:
     assert refused.value.close_code is None
 
 
+async def test_a_token_that_is_refused_at_the_gateway_ends_the_start_at_once() -> None:
+    """F-88: it was taken back after the login; not one request more, and no waiting."""
+    clock = EagerClock()
+    fault = {"method": "GET", "path_regex": "/gateway/bot$", "status": 401, "times": 1}
+    inhabited = Inhabited(clock=clock, faults=[fault])
+    async with inhabited.served(), inhabited.client() as bot:
+        with pytest.raises(DiscordRefused):
+            await bot.start(TOKEN)
+    assert clock.slept_s == []
+
+
 async def test_a_refused_intent_ends_the_start_with_its_code() -> None:
     """F-82: close code 4014 is final."""
     options = GatewayOptions(token=TOKEN, privileged_intents=0)
@@ -108,16 +126,61 @@ async def test_a_discord_that_comes_back_is_joined() -> None:
         assert town.bot.user is not None
 
 
+def gateway_at(url: str, *, remaining: int = 1000, times: int = 1) -> dict[str, Any]:
+    """The order that lets Discord name this gateway, and what is left of the session starts."""
+    limit = {"total": 1000, "remaining": remaining, "reset_after": 61_000, "max_concurrency": 1}
+    body = {"url": url, "shards": 1, "session_start_limit": limit}
+    order = {"method": "GET", "path_regex": "/gateway/bot$", "status": 200, "body": body}
+    return order | {"times": times}
+
+
+async def test_a_gateway_that_cannot_be_reached_is_looked_for_again() -> None:
+    """S-10: REST answers and the gateway does not; the next one that Discord names is joined."""
+    clock = EagerClock()
+    fault = gateway_at(f"ws://127.0.0.1:{unused_port()}")
+    async with Inhabited(clock=clock, faults=[fault]).open() as town:
+        assert [one["path"] for one in await town.requests()].count("/gateway/bot") == 2
+    assert LOGIN_DELAY_S in clock.slept_s
+
+
+async def test_a_gateway_that_never_greets_is_tried_again_for_minutes() -> None:
+    """S-10: then it is a Discord out of reach like any other, not a bug and its traceback."""
+
+    async def hang_up(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.close(code=1001)
+        return socket
+
+    clock = EagerClock()
+    inhabited = Inhabited(clock=clock)
+    gateway = web.Application()
+    gateway.router.add_get("/", hang_up)
+    async with inhabited.served(), TestServer(gateway) as silent, inhabited.client() as bot:
+        fault = gateway_at(f"ws://127.0.0.1:{silent.port}", times=LOGIN_ATTEMPTS_MAX)
+        inhabited.sandbox.core.faults.add(parse_fault(fault))
+        with pytest.raises(DiscordUnreachable):
+            await bot.start(TOKEN)
+    assert sum(clock.slept_s) > 200
+
+
+async def test_a_mistake_of_ours_while_connecting_is_not_taken_for_an_outage() -> None:
+    """It shows itself at once."""
+    inhabited = Inhabited()
+    async with inhabited.served(), inhabited.client() as bot:
+        bot._counted = False
+        bot._guard = cast(StartGuard, None)  # the bug
+        with pytest.raises(AttributeError, match="next_delay_s"):
+            await bot.start(TOKEN)
+
+
 async def test_few_session_starts_are_waited_for() -> None:
     """S-9: below fifty the bot waits for the reset before it identifies."""
     clock = EagerClock()
     inhabited = Inhabited(clock=clock)
     async with inhabited.served(), inhabited.client() as bot:
-        limit = {"total": 1000, "remaining": 12, "reset_after": 61_000, "max_concurrency": 1}
         url = inhabited.sandbox.base_url.replace("http", "ws") + "/gateway"
-        body = {"url": url, "shards": 1, "session_start_limit": limit}
-        order = {"method": "GET", "path_regex": "/gateway/bot$", "status": 200, "body": body}
-        inhabited.sandbox.core.faults.add(parse_fault(order))
+        inhabited.sandbox.core.faults.add(parse_fault(gateway_at(url, remaining=12)))
         running = asyncio.create_task(bot.start(TOKEN))
         await bot.wait_for("connect")
         await bot.close()
