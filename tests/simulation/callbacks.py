@@ -39,6 +39,7 @@ class Callbacks:
         self._post = post
         self.waiting = 0
         """Reports that are still to come."""
+        self._invented: set[str] = set()
         provider.made = self._made
 
     def _made(self, task: Task) -> None:
@@ -68,6 +69,10 @@ class Callbacks:
                 self._witness.named_elsewhere.add(name)
             elif fault is Fault.CALLBACK_FORGED:
                 url, name = url[:-4] + "AAAA", task.id
+            elif name in self._invented:
+                self._witness.named_elsewhere.add(name)
+            else:
+                self._invented.add(name)
             body = json.dumps({"id": name, "status": "completed", "n": self._rng.random()})
             self._send(url, partial(str, body), self._rng.random() * 300.0, 0)
 
