@@ -183,7 +183,7 @@ class AtelierBot(commands.Bot):
                 raise
             except REACHABILITY_ERRORS as error:
                 if self._refusal is not None:
-                    return
+                    return None
                 _log.warning("discord_unreachable", error=repr(error), retry_s=delay_s)
                 if not has_login:
                     await endpoints.forget_session(self.http)
