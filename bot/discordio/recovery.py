@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,9 +19,9 @@ import structlog
 from bot.discordio.by_token import ORIGINAL, hook_of
 from bot.discordio.cards import notice_card
 from bot.discordio.closing import with_note
-from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
+from bot.discordio.faults import DISCORD_ERRORS
 from bot.discordio.render import pages, width
-from bot.discordio.surface import HEADING_PART, NOTICE_PART, SurfaceBusy, nonce_for
+from bot.discordio.surface import HEADING_PART, NOTICE_PART, nonce_for
 from bot.discordio.troubles import diagnosed
 from bot.errors import Interrupted
 from bot.jobs.ports import Trouble
@@ -60,7 +60,7 @@ class Place:
             try:
                 yield
             except DISCORD_ERRORS as error:
-                if _is_closing(error):
+                if diagnosed(error).trouble is Trouble.CLOSED:
                     code = getattr(error, "code", 0)
                     self.is_mute, self.is_closed = True, code not in _POSTS_REFUSED
                 raise
@@ -82,7 +82,7 @@ async def tell(client: discord.Client, turn: OwedTurn, places: Places | None = N
             await _tell_elsewhere(client, turn, places)
     except DISCORD_ERRORS as error:
         _log.info("interrupted_not_told", reference=turn.reference, error=repr(error))
-        return not isinstance(as_surface_error(error), SurfaceBusy)
+        return not _passes(error)
     return True
 
 
@@ -92,7 +92,7 @@ def _stands_nowhere(turn: OwedTurn) -> bool:
 
 
 async def _told_in_channel(client: discord.Client, turn: OwedTurn, places: Places) -> bool:
-    """False where the channel is closed to us, then or since: the next sink has it (S-7)."""
+    """False where it is closed to us, or refuses this for good: the next sink has it (S-7)."""
     place = places[turn.channel_id]
     try:
         async with place.used():
@@ -102,15 +102,15 @@ async def _told_in_channel(client: discord.Client, turn: OwedTurn, places: Place
                 return await _tell_interrupted(client, turn, place)
             return await _show_whole(client, turn, turn.answer, place)
     except DISCORD_ERRORS as error:
-        if not _is_closing(error):
+        if _passes(error):
             raise
-        _log.info("channel_closed", reference=turn.reference, error=repr(error))
+        _log.info("refused_in_channel", reference=turn.reference, error=repr(error))
         return False
 
 
-def _is_closing(error: Exception) -> bool:
-    """Whether Discord will not let us write there, whatever we do."""
-    return diagnosed(error).trouble is Trouble.CLOSED
+def _passes(error: Exception) -> bool:
+    """Whether it may be tried again in the same way."""
+    return diagnosed(error).trouble is Trouble.PASSES
 
 
 # --- It was interrupted ---------------------------------------------------------------------------
@@ -157,8 +157,12 @@ async def _standing(
 
 def _question_id(turn: OwedTurn) -> int | None:
     """The message that asked; None for a command."""
-    kind, _, id_text = turn.reference.partition(":")
-    return int(id_text) if kind == "m" else None
+    return _asked_id(turn) if turn.reference.startswith("m:") else None
+
+
+def _asked_id(turn: OwedTurn) -> int:
+    """What asked, a message or a command: all that we answered is newer."""
+    return int(turn.reference.partition(":")[2])
 
 
 def _words(shown: str) -> str:
@@ -197,15 +201,24 @@ async def _sent(
     to = discord.MessageReference(message_id=to_id, channel_id=channel.id, fail_if_not_exists=False)
     if not place.is_unreadable:
         try:
-            await channel.send(reference=to, **options)
+            await _created(channel.send(reference=to, **options))
         except discord.Forbidden as error:
             if error.code != CANNOT_REPLY:
                 raise
             place.is_unreadable = True
         else:
             return True
-    await channel.send(**options)
+    await _created(channel.send(**options))
     return True
+
+
+async def _created(sending: Awaitable[discord.Message]) -> None:
+    """Send; a message that is known by its nonce, and deleted, counts as delivered (F-91)."""
+    try:
+        await sending
+    except discord.NotFound as error:
+        if diagnosed(error).trouble is not Trouble.GONE:
+            raise
 
 
 async def _ours_after(
@@ -236,24 +249,36 @@ async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str, place
     """
     target = _whole(turn, answer)
     channel = client.get_partial_messageable(turn.channel_id)
-    at, reply_to_id = -1, _question_id(turn)
+    at, attempt, above_id = -1, 0, _asked_id(turn)
     if turn.message_id is not None:
-        reply_to_id = turn.message_id
-        shown = await _standing(channel, turn.message_id, place)
-        if shown is not None:
-            at = _page_of(_words(shown.content), target)
-            text = target[at] if at >= 0 else _words(shown.content)
-            if shown.content != text or shown.components:
-                await shown.edit(content=text, view=None)
-    if reply_to_id is None:
-        return True
-    standing = {one.content for one in await _ours_after(client, channel, reply_to_id)}
+        try:
+            at = await _mended(channel, turn.message_id, target, place)
+            above_id = turn.message_id
+        except discord.NotFound as error:
+            if diagnosed(error).trouble is not Trouble.GONE:
+                raise
+            attempt = 1  # F-90: once more, with the nonce of the writer's second try
+    standing = {one.content for one in await _ours_after(client, channel, above_id)}
     for part in range(at + 1, len(target)):
         if target[part] not in standing:
-            options = {"content": target[part], "nonce": nonce_for(turn.reference, part)}
-            if not await _sent(channel, place, reply_to_id, suppress_embeds=True, **options):
+            options = {"content": target[part], "nonce": nonce_for(turn.reference, part, attempt)}
+            if not await _sent(channel, place, above_id, suppress_embeds=True, **options):
                 return False
     return True
+
+
+async def _mended(
+    channel: discord.PartialMessageable, message_id: int, target: list[str], place: Place
+) -> int:
+    """Bring the page that stands there to its end; which one it is, -1 for none or unknown."""
+    shown = await _standing(channel, message_id, place)
+    if shown is None:
+        return -1
+    at = _page_of(_words(shown.content), target)
+    text = target[at] if at >= 0 else _words(shown.content)
+    if shown.content != text or shown.components:
+        await shown.edit(content=text, view=None)
+    return at
 
 
 def _whole(turn: OwedTurn, answer: str) -> list[str]:
@@ -288,7 +313,7 @@ async def _tell_elsewhere(client: discord.Client, turn: OwedTurn, places: Places
                 if await _told_by_token(client, turn, turn.token, places[turn.channel_id]):
                     return
         except DISCORD_ERRORS as error:
-            if isinstance(as_surface_error(error), SurfaceBusy):
+            if _passes(error):
                 raise
             _log.info("answer_out_of_reach", reference=turn.reference, error=repr(error))
     if turn.answer is not None or turn.charged_ucr > 0:
@@ -339,19 +364,18 @@ async def _tell_in_private(client: discord.Client, turn: OwedTurn, places: Place
 
 async def _write_in_private(client: discord.Client, turn: OwedTurn, channel_id: int) -> None:
     """To its asker alone, once: the reference stands at its end."""
-    asked_id = int(turn.reference.partition(":")[2])
     channel = client.get_partial_messageable(channel_id)
-    ours = await _ours_after(client, channel, asked_id)
+    ours = await _ours_after(client, channel, _asked_id(turn))
     reference = short_reference(turn.reference)
     if any(reference in one.content or _says(one.components, reference) for one in ours):
         return
     if turn.answer is None:
         nonce = nonce_for(turn.reference, NOTICE_PART, is_private=True)
-        await channel.send(view=notice_card(_notice(turn)), nonce=nonce)
+        await _created(channel.send(view=notice_card(_notice(turn)), nonce=nonce))
         return
     heading = LATE.format(channel_id=turn.channel_id)
     standing = {one.content for one in ours}
     for part, text in [(HEADING_PART, heading), *enumerate(_whole(turn, turn.answer))]:
         if text not in standing:
             nonce = nonce_for(turn.reference, part, is_private=True)
-            await channel.send(text, nonce=nonce, suppress_embeds=True)
+            await _created(channel.send(text, nonce=nonce, suppress_embeds=True))

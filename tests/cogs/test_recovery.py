@@ -14,6 +14,7 @@ from bot.chat.service import ChatService
 from bot.discordio import recovery
 from bot.discordio.recovery import tell
 from bot.discordio.render import pages
+from bot.discordio.surface import nonce_for
 from bot.limits import BAN_PAUSE_S, INVALID_REQUESTS_STOP, OWED_DELAY_S_MAX, TELL_INTERVAL_S
 from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
@@ -22,6 +23,7 @@ from storage.interactions import OpenInteraction
 from storage.types import OwedTurn
 from tests.cogs.mishaps import READ_MESSAGE_HISTORY
 from tests.cogs.town import PATIENCE_S, POLL_S, EagerClock, Inhabited, Town, words
+from tests.unit.discordio.test_troubles import refusal
 
 ANSWER = "One, two, three."
 LONG = "\n\n".join(f"{letter * 9} " * 150 for letter in "abc")
@@ -202,20 +204,59 @@ async def test_other_words_of_ours_are_no_telling(town: Town) -> None:
 
 
 async def test_a_message_that_is_gone_needs_no_telling(town: Town) -> None:
-    """Nor does a channel that is."""
-    assert await tell(town.bot, owed("m:1", "404"))
+    """Where nothing was paid; nor does a channel that is."""
+    before = await town.from_bot()
+    assert await tell(town.bot, owed("m:1", "404", None))
+    assert await town.from_bot() == before
+
+
+async def test_a_paid_answer_whose_message_was_deleted_comes_once_more(town: Town) -> None:
+    """F-90: as while it is written; what stands before it is not repeated."""
+    asked = await town.say("mira", "hello?")
+    channel = town.bot.get_partial_messageable(GENERAL_ID)
+    shown = [
+        await channel.send(page, nonce=nonce_for(f"m:{asked}", part))
+        for part, page in enumerate(pages(LONG)[:2])
+    ]
+    await shown[1].delete()
+    turn = owed(f"m:{asked}", str(shown[1].id), LONG)
+    for _ in range(2):
+        assert await tell(town.bot, turn)
+        forget_nonces(town)
+    told = await town.finished(3)
+    assert [words(one)[:9] for one in told] == [page[:9] for page in pages(LONG)]
+    assert told[1]["message_reference"]["message_id"] == asked
+    assert await town.from_bot(channel=await town.dm("mira")) == []
+
+
+async def test_a_page_deleted_before_it_was_noted_counts_as_shown(town: Town) -> None:
+    """F-91: Discord says so of its nonce; the pages after it still come."""
+    asked = await town.say("mira", "hello?")
+    channel = town.bot.get_partial_messageable(GENERAL_ID)
+    first = await channel.send(pages(LONG)[0], nonce=nonce_for(f"m:{asked}", 0))
+    await first.delete()
+    assert await tell(town.bot, owed(f"m:{asked}", None, LONG))
+    told = await town.finished(2)
+    assert [words(one)[:9] for one in told] == [page[:9] for page in pages(LONG)[1:]]
 
 
 class Away:
-    """A client that cannot reach Discord."""
+    """A client that comes to nothing."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def get_partial_messageable(self, channel_id: int) -> discord.PartialMessageable:
-        raise OSError(channel_id)
+        del channel_id
+        raise self._error
 
 
-async def test_while_discord_is_away_the_next_start_may_try() -> None:
-    """S-7: nothing is let go for a network that will be back."""
-    assert not await tell(cast("discord.Client", Away()), owed("m:1"))
+@pytest.mark.parametrize(
+    "error", [OSError(), refusal(401, 0), refusal(400, 20016)], ids=["network", "F-88", "F-98"]
+)
+async def test_while_discord_is_away_the_next_start_may_try(error: Exception) -> None:
+    """S-7: nothing is let go for what will pass: no network, a token revoked, slow mode."""
+    assert not await tell(cast("discord.Client", Away(error)), owed("m:1"))
 
 
 async def test_a_channel_that_is_held_up_delays_no_other(

@@ -112,6 +112,27 @@ async def test_what_had_moved_before_the_restart_is_not_written_there_again(town
     assert await in_private(town) == before
 
 
+@pytest.mark.parametrize("code", [200000, 240000])
+@pytest.mark.parametrize("is_shown", [True, False])
+async def test_what_a_filter_of_the_server_takes_comes_in_private(
+    town: Town, *, is_shown: bool, code: int
+) -> None:
+    """F-97, S-7: it is paid; the channel stays open for all others."""
+    asked = await town.say("mira", "hello?")
+    shown, other = await written(town, "One, tw"), await written(town, "One, tw")
+    method, path = ("PATCH", f"/messages/{shown}") if is_shown else ("POST", f"/{GENERAL_ID}/mess")
+    body = {"message": "Message was blocked", "code": code}
+    await town.fault(method=method, path_regex=path, status=400, body=body, times=2)
+    mira = replace(owed(f"m:{asked}", shown if is_shown else None), author_id=MIRA_ID)
+    for _ in range(2):
+        assert await town.bot.tell_interrupted([mira, owed("m:1", other)])
+        town.sandbox.core.nonces._made.clear()
+    (late, told) = await in_private(town)
+    assert late == LATE.format(channel_id=GENERAL_ID)
+    assert told.startswith(f"{ANSWER}\n-# {PAID}")
+    assert [PAID in words(one) for one in await town.from_bot()] == [False, True]
+
+
 async def test_a_member_who_takes_no_private_words_is_asked_once(town: Town) -> None:
     """I-32: 50007, however much is owed to them."""
     ids = await asked(town)
