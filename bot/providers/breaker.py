@@ -18,14 +18,17 @@ from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeGuard
 
 from bot.clock import Clock
 from bot.errors import (
     AnswerLost,
     AnswerMalformed,
+    AtelierError,
     InsufficientPermissions,
     InvalidApiKey,
     IpNotAllowed,
+    ModelNotFound,
     PauseCause,
     ProviderCreditsExhausted,
     ProviderError,
@@ -154,9 +157,9 @@ class Breaker:
             self.note_success()
         elif isinstance(verdict, Unknown):
             self.note_unknown(status=verdict.status)
-        elif isinstance(verdict.error, ProviderError):
+        elif _was_sent(verdict.error):
             self.note_error(verdict.error)
-        else:  # our own check said no: nothing was sent
+        else:
             self.withdraw()
 
     def note_success(self) -> None:
@@ -258,6 +261,12 @@ class Breaker:
         """A trial that was never told of again ends by itself."""
         trial_s = self._trial_until_s
         return trial_s is not None and self._clock.monotonic_s() < trial_s
+
+
+def _was_sent(error: AtelierError) -> TypeGuard[ProviderError]:
+    """Our own checks say no before anything leaves; also to a model that is gone here (F-34)."""
+    is_our_own = isinstance(error, ModelNotFound) and error.status is None
+    return isinstance(error, ProviderError) and not is_our_own
 
 
 class Breakers:

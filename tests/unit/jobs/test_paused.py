@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import InvalidApiKey, PauseCause, ProviderCreditsExhausted, ProviderPaused
+from bot.limits import PAUSE_S
 from bot.providers.base import Unknown, UnknownCause
+from bot.providers.breaker import BreakerState
 from storage.types import JobStatus, Outcome
 from tests.unit.jobs.virtual import virtually
 from tests.unit.jobs.world import World
@@ -55,4 +57,20 @@ async def test_a_closed_account_is_noticed_by_reading_a_task(world: World) -> No
         await world.request()
     assert caught.value.cause is PauseCause.KEY
     assert (await world.delivered(job)).outcome is Outcome.SUCCEEDED
+    await world.stop()
+
+
+@virtually
+async def test_an_order_that_we_cannot_send_is_no_trial(world: World) -> None:
+    """S-13, F-34: a model that left the catalogue says nothing of a provider in trouble."""
+    for _ in range(3):
+        world.breakers.of("aivideo").note_unknown()
+    await world.clock.sleep(PAUSE_S)
+    job = await world.request()
+    world.provider.is_set_up = False
+    await world.boot()
+    assert (await world.delivered(job)).failure == "ModelNotFound"
+    assert world.provider.creates == []
+    assert world.breakers.of("aivideo").snapshot().state is BreakerState.HALF_OPEN
+    assert world.breakers.of("aivideo").admit()
     await world.stop()
