@@ -162,9 +162,11 @@ async def _serve(
 async def _tell_when_ready(client: AtelierBot, left: Left) -> None:
     await client.wait_until_ready()
     _log.info("ready", user=str(client.user), guilds=len(client.guilds))
-    # Two kinds, and neither waits for the other: each has its own limits at Discord.
+    # None waits for another: each has its own limits at Discord.
     await asyncio.gather(
-        client.reception.keep_telling(client, left.interactions), _tell_turns(client, left.turns)
+        client.reception.keep_telling(client, left.interactions),
+        _tell_turns(client, left.turns),
+        client.keep_registering(),
     )
 
 

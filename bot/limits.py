@@ -37,12 +37,14 @@ FINAL_RETRY_DELAY_S = 1.0
 """First delay between those tries; it doubles."""
 RATE_LIMIT_WAIT_S_MAX = 60.0
 """Longest 429 that discord.py may sit out (F-84); longer ones come back to us."""
+ASKED_WAIT_S_MAX = 3_600.0
+"""Longest 429 that a start sits out in one piece (F-84); then Discord is asked again."""
 GLOBAL_LIMIT_REST_S = 5.0
 """Until requests go on whose holder gave up in a global limit; those last for seconds."""
 IDENTIFIES_RESERVED = 50
 """With fewer session starts left we wait for the reset: at zero Discord resets the token (S-9)."""
 LOGIN_ATTEMPTS_MAX = 8
-"""Tries to reach Discord before the process gives up, about five minutes."""
+"""Tries to reach Discord before the process gives up: five minutes, or what it asks for."""
 LOGIN_DELAY_S = 2.0
 """First delay between those tries; it doubles up to the next line."""
 LOGIN_DELAY_S_MAX = 60.0

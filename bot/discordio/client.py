@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,10 +13,11 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.discordio import cards, endpoints, recovery, rest_breaker
+from bot.discordio import cards, endpoints, recovery, registration, rest_breaker
 from bot.discordio.faults import (
     DISCORD_ERRORS,
     REACHABILITY_ERRORS,
+    asked_wait_s,
     is_answered_elsewhere,
     is_worth_an_alarm,
     translated,
@@ -30,7 +29,6 @@ from bot.discordio.messages import DiscordMessages
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.people import missing_permission, reply_options
 from bot.discordio.reception import Reception
-from bot.discordio.registration import shapes
 from bot.discordio.services import CommandMemory, Services
 from bot.discordio.start_guard import IdentifyPostponed, StartGuard
 from bot.errors import DiscordRefused, DiscordUnreachable
@@ -122,6 +120,7 @@ class AtelierBot(commands.Bot):
         self.services = services
         self.reception = reception
         self._guard = guard
+        self._sync_wait_s = 0.0
         self._counted = True
         """The next new session: that of the start, or one that has waited for its turn."""
         self._memory = memory
@@ -184,10 +183,11 @@ class AtelierBot(commands.Bot):
             except REACHABILITY_ERRORS as error:
                 if self._refusal is not None:
                     return None
-                _log.warning("discord_unreachable", error=repr(error), retry_s=delay_s)
+                wait_s = max(delay_s, asked_wait_s(error))
+                _log.warning("discord_unreachable", error=repr(error), retry_s=wait_s)
                 if not has_login:
                     await endpoints.forget_session(self.http)
-                await self.services.clock.sleep(delay_s)
+                await self.services.clock.sleep(wait_s)
                 delay_s = min(delay_s * 2, LOGIN_DELAY_S_MAX)
         raise DiscordUnreachable(attempts=LOGIN_ATTEMPTS_MAX)
 
@@ -217,11 +217,18 @@ class AtelierBot(commands.Bot):
             self._refusal = asyncio.create_task(self.close())
 
     async def setup_hook(self) -> None:
-        """Load every extension, then tell Discord about the commands if they changed."""
+        """Load every extension, then tell Discord about the commands if they changed.
+
+        A long limit keeps nobody waiting: Discord has those of before (F-84).
+        """
         for extension in EXTENSIONS:
             if extension not in self.extensions:  # a login that failed later comes here again
                 await self.load_extension(extension)
-        await self._sync_commands()
+        try:
+            await self._sync_commands()
+        except discord.RateLimited as error:
+            self._sync_wait_s = asked_wait_s(error)
+            _log.warning("commands_not_synced", fault="F-84", retry_s=self._sync_wait_s)
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Take no prefix commands: what is said to the bot is a question (cogs/chat.py)."""
@@ -242,11 +249,9 @@ class AtelierBot(commands.Bot):
         Reading them costs one request; writing them is limited and slow (asks.md 53).
         """
         payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
-        facts = {"application": self.application_id, "commands": payload}
-        text = json.dumps(facts, sort_keys=True, default=str)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = registration.digest(self.application_id, payload)
         fetched = [command.to_dict() for command in await self.tree.fetch_commands()]
-        is_there = shapes(fetched) == shapes(payload)
+        is_there = registration.shapes(fetched) == registration.shapes(payload)
         if is_there and await self._memory.last_digest() == digest:
             return
         await self.tree.sync()
@@ -257,6 +262,21 @@ class AtelierBot(commands.Bot):
         """Let go of Discord; whoever is cut off by it is told after the restart (F-3, S-11)."""
         self.reception.leave_open()
         await super().close()
+
+    async def keep_registering(self) -> None:
+        """While we run: register the commands that a limit kept back at the start (F-84)."""
+        while self._sync_wait_s > 0:
+            await self.services.clock.sleep(self._sync_wait_s)
+            try:
+                await self._sync_commands()
+            except app_commands.CommandSyncFailure as error:
+                _log.error("commands_refused", error=repr(error))
+                return
+            except (*DISCORD_ERRORS, StorageError) as error:
+                self._sync_wait_s = asked_wait_s(error) or self._sync_wait_s
+                _log.warning("commands_not_synced", error=repr(error), retry_s=self._sync_wait_s)
+            else:
+                self._sync_wait_s = 0.0
 
     # --- The door -----------------------------------------------------------------------------
 

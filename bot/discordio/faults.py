@@ -21,16 +21,17 @@ from bot.errors import (
     Refused,
     Unexpected,
 )
-from bot.limits import BAN_PAUSE_S
+from bot.limits import ASKED_WAIT_S_MAX, BAN_PAUSE_S
 from storage.errors import BudgetExhausted, Duplicate, InsufficientCredits, StorageError
 
 REACHABILITY_ERRORS = (
     discord.HTTPException,
+    discord.RateLimited,
     discord.GatewayNotFound,
     aiohttp.ClientError,
     OSError,  # which TimeoutError is one of
 )
-"""What a login meets while Discord or the network is down; trying again may help."""
+"""What a login meets while Discord or the network takes nothing; trying again may help."""
 
 DISCORD_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError)
 """Everything a call into discord.py can raise beside bugs of ours."""
@@ -76,6 +77,15 @@ def is_worth_an_alarm(error: Exception) -> bool:
     """Whether the operator should look; a refusal or a typing mistake is everyday life."""
     everyday = InvalidInput | Refused | InsufficientCredits | BudgetExhausted | Duplicate
     return not isinstance(error, everyday)
+
+
+def asked_wait_s(error: Exception) -> float:
+    """How long nothing may be sent, as Discord or our own breaker says; 0 when neither does."""
+    match error:
+        case discord.RateLimited(retry_after=wait_s) | RestPaused(retry_after_s=wait_s):
+            return min(wait_s, ASKED_WAIT_S_MAX)
+        case _:
+            return 0.0
 
 
 def as_surface_error(error: Exception) -> SurfaceError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 CHAT_INPUT = 1
@@ -19,6 +21,13 @@ def shapes(payloads: Iterable[Mapping[str, Any]]) -> frozenset[Shape]:
     contexts. When *we* change one of those, the digest of what we sent last is another.
     """
     return frozenset((payload.get("type") or CHAT_INPUT, _shape(payload)) for payload in payloads)
+
+
+def digest(application_id: int | None, payload: Sequence[Mapping[str, Any]]) -> str:
+    """Another one whenever anything of what we send changes, or whose commands they are."""
+    facts = {"application": application_id, "commands": payload}
+    text = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _shape(payload: Mapping[str, Any]) -> Shape:

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from discord import app_commands
 from structlog.testing import capture_logs
 
+from bot.app import Left, _tell_when_ready
 from bot.discordio import endpoints
 from bot.discordio.client import EXTENSIONS
 from bot.discordio.start_guard import IdentifyPostponed, StartGuard
@@ -388,6 +389,58 @@ async def test_commands_that_discord_refuses_end_the_start() -> None:
     async with inhabited.served(), inhabited.client() as bot:
         with pytest.raises(app_commands.CommandSyncFailure):
             await bot.start(TOKEN)
+
+
+def limited(method: str, path_regex: str) -> dict[str, Any]:
+    """The order for one 429 that lasts longer than discord.py may sit out."""
+    body = {"message": "limited", "retry_after": 300.0, "global": False}
+    return {"method": method, "path_regex": path_regex, "status": 429, "body": body, "times": 1}
+
+
+@pytest.mark.parametrize("path_regex", ["/users/@me$", "/gateway/bot$"])
+async def test_a_long_limit_at_the_login_is_waited_for(path_regex: str) -> None:
+    """F-84: as long as Discord says, and no longer."""
+    clock = EagerClock()
+    faults = [limited("GET", path_regex)]
+    async with Inhabited(clock=clock, faults=faults).open() as town:
+        assert town.bot.user is not None
+    assert [delay_s for delay_s in clock.slept_s if delay_s > LOGIN_DELAY_S] == [300.0]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_a_long_limit_of_the_commands_keeps_nobody_from_starting(method: str) -> None:
+    """F-84: Discord has those of before; ours are registered when the limit is over."""
+    clock = EagerClock()
+    refused = {"method": method, "path_regex": "/commands$", "status": 403, "times": 1}
+    faults = [limited(method, "/commands$"), refused]
+    async with Inhabited(clock=clock, faults=faults).open() as town:
+        assert not town.sandbox.world.commands[None]
+        left = Left(turns=(), interactions=())
+        beside = asyncio.create_task(_tell_when_ready(town.bot, left))
+        await _commands_in(town)
+        beside.cancel()
+        await asyncio.gather(beside, return_exceptions=True)
+    assert clock.slept_s.count(300.0) == 2
+
+
+async def _commands_in(town: Town) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if town.sandbox.world.commands[None]:
+                return
+            await asyncio.sleep(POLL_S)
+
+
+async def test_commands_that_discord_refuses_later_are_not_sent_again() -> None:
+    """As at the start it is a bug of ours, but by now there are members to serve."""
+    body = {"code": 50035, "message": "Invalid Form Body", "errors": {}}
+    refused = {"method": "PUT", "path_regex": "/commands$", "status": 400, "body": body}
+    faults = [limited("PUT", "/commands$"), refused | {"times": 2}]
+    async with Inhabited(clock=EagerClock(), faults=faults).open() as town:
+        with capture_logs() as logs:
+            await town.bot.keep_registering()
+        assert [one["event"] for one in logs if one["log_level"] == "error"] == ["commands_refused"]
+        assert [one["method"] for one in await town.requests()].count("PUT") == 2
 
 
 async def test_a_failing_listener_of_another_event_is_only_logged(town: Town) -> None:
