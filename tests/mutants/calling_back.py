@@ -7,6 +7,33 @@ from tests.mutants.mutant import Edit, Family, Mutant
 _WEB = "tests/unit/web/test_signatures.py tests/unit/web/test_callbacks.py"
 _EVIDENCE = "tests/unit/jobs/test_evidence.py"
 
+_WATCHING = "bot/jobs/watching.py"
+_TRUSTED = (
+    Edit(
+        path=_WATCHING,
+        old="_log = structlog.get_logger(__name__)\n",
+        new="from bot.providers.task_states import read_task\n"
+        "from bot.providers.wire import parse_json\n"
+        "_log = structlog.get_logger(__name__)\n"
+        "def _said(job, task_id, heard):\n"
+        "    for one in reversed(heard):\n"
+        "        if hint_of(one.body) == task_id:\n"
+        "            return read_task(parse_json(one.body), provider=job.provider)\n",
+    ),
+    Edit(
+        path=_WATCHING,
+        old="        answer = await self._ask(job, job.task_id)\n",
+        new="        answer = _said(job, job.task_id, look.heard)\n"
+        "        answer = answer or await self._ask(job, job.task_id)\n",
+    ),
+    Edit(
+        path=_WATCHING,
+        old="        return await self._ask(job, task_id)\n",
+        new="        return _said(job, task_id, look.heard) or await self._ask(job, task_id)\n",
+    ),
+)
+"""What a callback says of its task is taken for our own read of it."""
+
 CALLING_BACK = (
     Mutant(
         name="signature-not-checked",
@@ -53,6 +80,30 @@ CALLING_BACK = (
         ),
         without="model and time speak for each other",
         killers=("tests/unit/jobs/test_machine.py", _EVIDENCE),
+    ),
+    Mutant(
+        name="payload-trusted",
+        mistake="a task has ended because a body says so (I-26, C-8)",
+        family=Family.CALLBACK,
+        edits=_TRUSTED,
+        seeds=10,
+        killers=(_EVIDENCE, "tests/unit/jobs"),
+    ),
+    Mutant(
+        name="forgery-trusted",
+        mistake="whoever knows a job's number says how it ended (F-65, I-26, C-7, C-8)",
+        family=Family.CALLBACK,
+        edits=(
+            Edit(
+                path="bot/web/signatures.py",
+                old="or not any(matches):",
+                new="or not matches:",
+            ),
+            *_TRUSTED,
+        ),
+        without="our own read",
+        seeds=10,
+        killers=(_EVIDENCE, "tests/unit/jobs"),
     ),
     Mutant(
         name="answered-before-stored",

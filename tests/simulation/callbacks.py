@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from tests.simulation.faults import Fault
 from tests.simulation.provider import Provider, Task
@@ -73,7 +74,10 @@ class Callbacks:
                 self._witness.named_elsewhere.add(name)
             else:
                 self._invented.add(name)
-            body = json.dumps({"id": name, "status": "completed", "n": self._rng.random()})
+            document = {"id": name, "status": "completed", "n": self._rng.random()}
+            if fault is Fault.CALLBACK_FORGED:
+                document |= _all_that_is_asked_for(task)
+            body = json.dumps(document)
             self._send(url, partial(str, body), self._rng.random() * 300.0, 0)
 
     def _plan(self, task: Task, after_s: float) -> None:
@@ -96,3 +100,12 @@ class Callbacks:
 
     def _strikes(self, fault: Fault) -> bool:
         return self._scene.strikes(fault)
+
+
+def _all_that_is_asked_for(task: Task) -> dict[str, Any]:
+    """What a bot that believes it would bind, show and charge, though the task still runs."""
+    return {
+        "model": task.model,
+        "created_at": task.created_us // 1_000_000,
+        "output": {"urls": ["https://files.example/forged"]},
+    }
