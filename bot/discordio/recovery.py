@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Iterable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,12 +21,13 @@ from bot.discordio.cards import notice_card
 from bot.discordio.closing import with_note
 from bot.discordio.faults import DISCORD_ERRORS
 from bot.discordio.render import pages, width
+from bot.discordio.standing import page_of, says, words_of
 from bot.discordio.surface import HEADING_PART, NOTICE_PART, nonce_for
 from bot.discordio.troubles import diagnosed
 from bot.errors import Interrupted
 from bot.jobs.ports import Trouble
 from bot.limits import INTERRUPTED_TIMEOUT_S, MESSAGE_CHARS_MAX, POSTED_SEARCH_MESSAGES_MAX
-from bot.text.answers import BOOKING_NOTE, LATE, PLACEHOLDERS, closing_text
+from bot.text.answers import LATE, closing_text
 from bot.text.messages import Notice, message, short_reference
 from bot.text.money import Payment, payment_text
 from storage.types import OwedTurn
@@ -35,8 +36,6 @@ CANNOT_REPLY = 160002
 """Discord's code where the bot may not read the history."""
 _POSTS_REFUSED = frozenset({50013, 160005})
 """Codes of a channel in which what stands can still be edited: no right to write, thread locked."""
-_KNOWN_CHARS = 20
-"""A page that begins with so many of the words that stand there is the one they belong to."""
 
 _log = structlog.get_logger(__name__)
 
@@ -130,7 +129,7 @@ async def _tell_interrupted(client: discord.Client, turn: OwedTurn, place: Place
         return await _reply(client, channel, turn, place, to_id=turn.message_id)
     if short_reference(turn.reference) in answer.content.rpartition("\n")[2]:
         return True  # told before
-    shown = _words(answer.content)
+    shown = words_of(answer.content)
     both = f"{shown}\n{_notice(turn).markdown}".lstrip("\n")
     fits = width(both) <= MESSAGE_CHARS_MAX
     await answer.edit(content=both if fits else shown, view=None)
@@ -165,14 +164,6 @@ def _asked_id(turn: OwedTurn) -> int:
     return int(turn.reference.partition(":")[2])
 
 
-def _words(shown: str) -> str:
-    """The model's words on a page, without what stood in for them or announced a price."""
-    if shown in PLACEHOLDERS.values():
-        return ""
-    words, _, last = shown.rpartition("\n")
-    return words if last == PLACEHOLDERS["stopped"] or last.startswith(BOOKING_NOTE) else shown
-
-
 async def _reply(
     client: discord.Client,
     channel: discord.PartialMessageable,
@@ -183,7 +174,7 @@ async def _reply(
 ) -> bool:
     reference = short_reference(turn.reference)
     ours = await _ours_after(client, channel, to_id)
-    if any(_says(one.components, reference) for one in ours):
+    if any(says(one.components, reference) for one in ours):
         return True
     options = {"view": notice_card(_notice(turn)), "nonce": nonce_for(turn.reference, NOTICE_PART)}
     return await _sent(channel, place, to_id, **options)
@@ -201,21 +192,26 @@ async def _sent(
     to = discord.MessageReference(message_id=to_id, channel_id=channel.id, fail_if_not_exists=False)
     if not place.is_unreadable:
         try:
-            await _created(channel.send(reference=to, **options))
+            await _created(channel.send(reference=to, **options), options.get("content"))
         except discord.Forbidden as error:
             if error.code != CANNOT_REPLY:
                 raise
             place.is_unreadable = True
         else:
             return True
-    await _created(channel.send(**options))
+    await _created(channel.send(**options), options.get("content"))
     return True
 
 
-async def _created(sending: Awaitable[discord.Message]) -> None:
-    """Send; a message that is known by its nonce, and deleted, counts as delivered (F-91)."""
+async def _created(sending: Awaitable[discord.Message], text: str | None = None) -> None:
+    """Send; what the nonce finds there instead gets the `text`, if there is one.
+
+    It may be a draft that nobody noted (F-86). What was deleted counts as delivered (F-91).
+    """
     try:
-        await sending
+        made = await sending
+        if text is not None and (made.content != text or made.components):
+            await made.edit(content=text, view=None)
     except discord.NotFound as error:
         if diagnosed(error).trouble is not Trouble.GONE:
             raise
@@ -228,15 +224,6 @@ async def _ours_after(
     after = discord.Object(message_id)
     history = channel.history(limit=POSTED_SEARCH_MESSAGES_MAX, after=after)
     return [one async for one in history if one.author == client.user]
-
-
-def _says(components: Iterable[Any], reference: str) -> bool:
-    for component in components:
-        if reference in (getattr(component, "content", None) or ""):
-            return True
-        if _says(getattr(component, "children", ()), reference):
-            return True
-    return False
 
 
 # --- It was whole and paid, but not shown to its end ----------------------------------------------
@@ -274,8 +261,8 @@ async def _mended(
     shown = await _standing(channel, message_id, place)
     if shown is None:
         return -1
-    at = _page_of(_words(shown.content), target)
-    text = target[at] if at >= 0 else _words(shown.content)
+    at = page_of(words_of(shown.content), target)
+    text = target[at] if at >= 0 else words_of(shown.content)
     if shown.content != text or shown.components:
         await shown.edit(content=text, view=None)
     return at
@@ -284,21 +271,6 @@ async def _mended(
 def _whole(turn: OwedTurn, answer: str) -> list[str]:
     closing = closing_text(turn.charged_ucr, reference=short_reference(turn.reference))
     return with_note(pages(answer), closing)
-
-
-def _page_of(shown: str, target: list[str]) -> int:
-    """Which page of the whole answer stands there; -1 when it is none of them."""
-    if not shown:
-        return 0
-    known = [_shared_chars(shown, page) for page in target]
-    best = max(known)
-    return known.index(best) if best >= min(_KNOWN_CHARS, len(shown)) else -1
-
-
-def _shared_chars(first: str, second: str) -> int:
-    """How many characters both begin with."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 # --- Nobody noted where it stands, or we may not write there --------------------------------------
@@ -343,7 +315,7 @@ async def _told_by_token(client: discord.Client, turn: OwedTurn, token: str, pla
                 return await _show_whole(client, shown_at, turn.answer, place)
         return True
     # The answer to one member alone is not kept: its words are what was shown of it.
-    shown, note = _words(first.content), _notice(turn).markdown
+    shown, note = words_of(first.content), _notice(turn).markdown
     if shown and turn.charged_ucr > 0:
         note = closing_text(turn.charged_ucr, reference=short_reference(turn.reference))
     both = f"{shown}\n{note}".lstrip("\n")
@@ -367,7 +339,7 @@ async def _write_in_private(client: discord.Client, turn: OwedTurn, channel_id: 
     channel = client.get_partial_messageable(channel_id)
     ours = await _ours_after(client, channel, _asked_id(turn))
     reference = short_reference(turn.reference)
-    if any(reference in one.content or _says(one.components, reference) for one in ours):
+    if any(reference in one.content or says(one.components, reference) for one in ours):
         return
     if turn.answer is None:
         nonce = nonce_for(turn.reference, NOTICE_PART, is_private=True)

@@ -51,6 +51,12 @@ def forget_nonces(town: Town) -> None:
     town.sandbox.core.nonces._made.clear()
 
 
+async def deny_reading(town: Town) -> None:
+    """Staff take the right to read what was written before away from the bot."""
+    body = {"target_id": str(BOT_ID), "allow": "0", "deny": str(READ_MESSAGE_HISTORY)}
+    await town.call("PUT", f"channels/{GENERAL_ID}/overwrites", body)
+
+
 @pytest.mark.parametrize(
     "shown",
     [
@@ -184,13 +190,35 @@ async def test_without_the_right_to_read_the_end_is_told_all_the_same(
     """What stands there cannot be seen, so it keeps its words; and nothing can be a reply."""
     asked = await town.say("mira", "hello?")
     shown = await written(town, "One, tw") if is_shown else None
-    body = {"target_id": str(BOT_ID), "allow": "0", "deny": str(READ_MESSAGE_HISTORY)}
-    await town.call("PUT", f"channels/{GENERAL_ID}/overwrites", body)
+    await deny_reading(town)
     assert await tell(town.bot, owed(f"m:{asked}", shown, answer))
     found = await town.finished(1 + is_shown)
     assert "charged" in words(found[-1])
     assert found[-1].get("message_reference") is None
     assert [one["content"] for one in found[:-1]] == ["One, tw"] * is_shown
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+async def test_what_a_nonce_finds_there_is_brought_to_its_end(
+    town: Town, *, is_readable: bool
+) -> None:
+    """F-15, F-86: a draft that nobody noted has the nonce of its page, which makes no second."""
+    asked = await town.say("mira", "hello?")
+    channel = town.bot.get_partial_messageable(GENERAL_ID)
+    first, second, third = pages(LONG)
+    shown = [
+        await channel.send(text, nonce=nonce_for(f"m:{asked}", part))
+        for part, text in enumerate([first, second, third[:500]])
+    ]
+    if not is_readable:
+        await deny_reading(town)
+    turn = owed(f"m:{asked}", str(shown[1].id), LONG)
+    for _ in range(2):
+        assert await tell(town.bot, turn)
+    told = [words(one) for one in await town.finished(3)]
+    assert told[:2] == [first, second]
+    assert told[2].startswith(f"{third}\n-# charged 0.08 credits · ref ")
+    assert len(told) == 3
 
 
 async def test_other_words_of_ours_are_no_telling(town: Town) -> None:
