@@ -28,6 +28,7 @@ from bot.errors import Interrupted
 from bot.jobs.ports import Trouble
 from bot.limits import INTERRUPTED_TIMEOUT_S, MESSAGE_CHARS_MAX, POSTED_SEARCH_MESSAGES_MAX
 from bot.text.answers import LATE, closing_text
+from bot.text.jobs import SENT_AGAIN
 from bot.text.messages import Notice, message, short_reference
 from bot.text.money import Payment, payment_text
 from storage.types import OwedTurn
@@ -36,6 +37,8 @@ CANNOT_REPLY = 160002
 """Discord's code where the bot may not read the history."""
 _POSTS_REFUSED = frozenset({50013, 160005})
 """Codes of a channel in which what stands can still be edited: no right to write, thread locked."""
+_AGAIN = f"\n-# {SENT_AGAIN}"
+"""Under an answer of which nobody may look how much stands there already."""
 
 _log = structlog.get_logger(__name__)
 
@@ -211,7 +214,7 @@ async def _created(sending: Awaitable[discord.Message], text: str | None = None)
     try:
         made = await sending
         if text is not None and (made.content != text or made.components):
-            await made.edit(content=text, view=None)
+            await made.edit(content=text.removesuffix(_AGAIN), view=None)
     except discord.NotFound as error:
         if diagnosed(error).trouble is not Trouble.GONE:
             raise
@@ -245,12 +248,17 @@ async def _show_whole(client: discord.Client, turn: OwedTurn, answer: str, place
             if diagnosed(error).trouble is not Trouble.GONE:
                 raise
             attempt = 1  # F-90: once more, with the nonce of the writer's second try
+    is_again = place.is_unreadable and turn.message_id is not None
+    if is_again:
+        target = _whole(turn, answer, again=_AGAIN)
     standing = {one.content for one in await _ours_after(client, channel, above_id)}
     for part in range(at + 1, len(target)):
         if target[part] not in standing:
             options = {"content": target[part], "nonce": nonce_for(turn.reference, part, attempt)}
             if not await _sent(channel, place, above_id, suppress_embeds=True, **options):
                 return False
+    if is_again:
+        _log.warning("answer_sent_again", fault="F-87", reference=turn.reference)
     return True
 
 
@@ -268,9 +276,9 @@ async def _mended(
     return at
 
 
-def _whole(turn: OwedTurn, answer: str) -> list[str]:
+def _whole(turn: OwedTurn, answer: str, again: str = "") -> list[str]:
     closing = closing_text(turn.charged_ucr, reference=short_reference(turn.reference))
-    return with_note(pages(answer), closing)
+    return with_note(pages(answer), closing + again)
 
 
 # --- Nobody noted where it stands, or we may not write there --------------------------------------

@@ -8,6 +8,7 @@ from typing import cast
 
 import discord
 import pytest
+from structlog.testing import capture_logs
 
 from bot.app import Left, _tell_when_ready
 from bot.chat.service import ChatService
@@ -17,6 +18,7 @@ from bot.discordio.render import pages
 from bot.discordio.surface import nonce_for
 from bot.limits import BAN_PAUSE_S, INVALID_REQUESTS_STOP, OWED_DELAY_S_MAX, TELL_INTERVAL_S
 from bot.text.answers import BOOKING_NOTE, PLACEHOLDERS
+from bot.text.jobs import SENT_AGAIN
 from sandbox.discord.seed import BOT_ID, GENERAL_ID
 from storage.errors import StoreUnavailable
 from storage.interactions import OpenInteraction
@@ -196,6 +198,22 @@ async def test_without_the_right_to_read_the_end_is_told_all_the_same(
     assert "charged" in words(found[-1])
     assert found[-1].get("message_reference") is None
     assert [one["content"] for one in found[:-1]] == ["One, tw"] * is_shown
+    assert (SENT_AGAIN in words(found[-1])) == (is_shown and answer is not None)
+
+
+async def test_pages_that_nobody_may_look_for_come_again_and_say_so(town: Town) -> None:
+    """F-87, S-7: some of them may stand there; the log counts it."""
+    asked = await town.say("mira", "hello?")
+    shown = [await written(town, page) for page in pages(LONG)]
+    await deny_reading(town)
+    with capture_logs() as logs:
+        assert await tell(town.bot, owed(f"m:{asked}", shown[-1], LONG))
+    told = [words(one) for one in await town.finished(6)]
+    assert [one[:9] for one in told] == [page[:9] for page in pages(LONG) * 2]
+    assert [SENT_AGAIN in one for one in told] == [False] * 5 + [True]
+    assert [one["reference"] for one in logs if one["event"] == "answer_sent_again"] == [
+        f"m:{asked}"
+    ]
 
 
 @pytest.mark.parametrize("is_readable", [True, False])
@@ -219,6 +237,7 @@ async def test_what_a_nonce_finds_there_is_brought_to_its_end(
     assert told[:2] == [first, second]
     assert told[2].startswith(f"{third}\n-# charged 0.08 credits · ref ")
     assert len(told) == 3
+    assert SENT_AGAIN not in told[2]
 
 
 async def test_other_words_of_ours_are_no_telling(town: Town) -> None:
