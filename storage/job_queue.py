@@ -27,7 +27,15 @@ from sqlalchemy import (
     update,
 )
 
-from storage.job_rows import CHANGE, COLUMNS, RELEASE, change, job_of, released, tries_as_values
+from storage.job_rows import (
+    CHANGE,
+    COLUMNS,
+    MOVE_AND_RELEASE,
+    change,
+    job_of,
+    released,
+    tries_as_values,
+)
 from storage.schema import jobs
 from storage.types import NEVER_US, Job, JobStatus, Tries
 
@@ -107,13 +115,15 @@ def _turns(creates_max: int | None, creates: tuple[tuple[str, int], ...]) -> Sel
     )
 
 
-_POLLED = RELEASE.values(polls=jobs.c.polls + 1)
+_POLLED = MOVE_AND_RELEASE.values(polls=jobs.c.polls + 1)
+_LET_GO = CHANGE.values(lease_until_us=None, woken=0)
 
 
 def postpone(
     connection: Connection,
     *,
     job_id: int,
+    status: JobStatus,
     due_us: int,
     progress: int | None = None,
     polled: bool = False,
@@ -125,13 +135,20 @@ def postpone(
     Due at once if it was woken since it was claimed: nothing that happened meanwhile waits.
     `progress` is 0 … 100; it and `tries` stay as they are where they are None. A delivered job is
     let go for good, unless a callback waits or a late result may come.
+
+    None when the job has left `status`, for which this was decided: then only the lease ends, and
+    it is due when whoever moved it said (S-1).
     """
     values: dict[str, Any] = released(due_us=due_us, now_us=now_us)
     if progress is not None:
         values["progress"] = progress
     if tries is not None:
         values |= tries_as_values(tries)
-    return change(connection, _POLLED if polled else RELEASE, job_id=job_id, **values)
+    statement = _POLLED if polled else MOVE_AND_RELEASE
+    postponed = change(connection, statement, job_id=job_id, left=status, **values)
+    if postponed is None:
+        change(connection, _LET_GO, job_id=job_id)
+    return postponed
 
 
 def looked(connection: Connection, *, job_id: int, looks: int) -> Job | None:

@@ -114,8 +114,6 @@ _RELEASED = {
 # a statement that is built for each call costs more than running it.
 CHANGE = update(jobs).where(jobs.c.id == bindparam("of")).returning(*COLUMNS)
 MOVE = CHANGE.where(jobs.c.status == bindparam("left"))
-RELEASE = CHANGE.values(**_RELEASED)
-"""With the values of `released`."""
 MOVE_AND_RELEASE = MOVE.values(**_RELEASED)
 """With the values of `released`."""
 

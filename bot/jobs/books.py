@@ -241,4 +241,6 @@ def let_go(connection: Connection, *, job_id: int, now_us: int) -> None:
     job = jobs.get(connection, job_id=job_id)
     if job is not None:
         wake_if_heard(connection, job_id=job_id, now_us=now_us)
-        jobs.postpone(connection, job_id=job_id, due_us=job.due_us, now_us=now_us)
+        jobs.postpone(
+            connection, job_id=job_id, status=job.status, due_us=job.due_us, now_us=now_us
+        )

@@ -70,6 +70,10 @@ class Deliverer:
             rng=bench.rng,
         )
         await bench.database.transact(
-            jobs.postpone, job_id=job.id, due_us=wait.due_us, now_us=bench.clock.now_us()
+            jobs.postpone,
+            job_id=job.id,
+            status=job.status,
+            due_us=wait.due_us,
+            now_us=bench.clock.now_us(),
         )
         return None

@@ -325,6 +325,7 @@ class Engine:
         await self._bench.database.transact(
             jobs.postpone,
             job_id=job.id,
+            status=job.status,
             due_us=until.due_us,
             tries=tries,
             now_us=self._bench.clock.now_us(),

@@ -110,6 +110,7 @@ class Submitter:
         await bench.database.transact(
             jobs.postpone,
             job_id=job.id,
+            status=job.status,
             due_us=min(job.deadline_us, due_us if until_us is None else max(due_us, until_us)),
             now_us=bench.clock.now_us(),
         )

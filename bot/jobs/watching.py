@@ -131,6 +131,7 @@ class Watcher:
         await bench.database.transact(
             jobs.postpone,
             job_id=job.id,
+            status=job.status,
             due_us=decision.due_us,
             progress=decision.progress,
             polled=polled,

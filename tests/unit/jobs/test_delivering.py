@@ -235,6 +235,7 @@ async def test_no_card_is_forgotten_behind_the_oldest(
     await world.inner.transact(
         jobs.postpone,
         job_id=last.id,
+        status=JobStatus.RUNNING,
         due_us=world.clock.now_us() + 60_000_000,
         progress=77,
         now_us=world.clock.now_us(),

@@ -444,6 +444,21 @@ async def test_credits_given_back_during_our_read_do_not_swallow_the_callback(
 
 
 @virtually
+async def test_credits_given_back_during_a_look_come_back_at_once(world: World) -> None:
+    """S-1, section 5, point 3: who decided for the doubt puts off nothing that followed it."""
+    await world.boot()
+    job = await an_unknown_job(world)
+    world.database.takes_s = 0.5
+    await world.call_back(job, body="no json")
+    await world.until(lambda: unseen(world, job) == 0)
+    await world.service.cancel(job.short_id, user_id=job.user_id, staff=False, guild_id=None)
+    done = await world.delivered(job, within_s=5)
+    assert done.outcome is Outcome.CANCELLED
+    await world.stop()
+    world.check_over()
+
+
+@virtually
 async def test_an_invented_name_does_not_delay_the_true_one(world: World) -> None:
     """F-65: whatever reading it brings, and however often it was tried."""
     await world.boot()

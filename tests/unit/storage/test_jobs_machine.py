@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 
 from storage import inbox, jobs, ledger
 from storage.errors import Duplicate, InsufficientCredits
-from storage.types import Cause, Job, Outcome, Sink
+from storage.types import Cause, Job, JobStatus, Outcome, Sink
 from tests.unit.storage.bank import HOUR_US, MIRA, NONE, NOON_US, SAM, TOM
 from tests.unit.storage.bench import bench
 from tests.unit.storage.job_model import Board, Piece
@@ -38,6 +38,7 @@ users = st.sampled_from([MIRA, TOM])
 prices = st.one_of(st.integers(0, 20), st.integers(1, 10**12))
 costs = st.one_of(st.integers(0, 30), st.integers(0, 10**12))
 waits = st.sampled_from([-MINUTE_US, 0, 1, LEASE_US, MINUTE_US, HOUR_US])
+statuses = st.sampled_from(JobStatus)
 tasks = st.sampled_from(["t1", "t2", "t3", "t4"])
 
 
@@ -127,11 +128,19 @@ class JobMachine(RuleBasedStateMachine):
         found = self._act(jobs.claim_due, lease_us=LEASE_US, limit=limit, creates_max=queued)
         assert [job.id for job in found] == [piece.id for piece in expected]
 
-    @rule(piece=pieces, wait_us=waits, polled=st.booleans())
-    def postpone(self, piece: Piece, wait_us: int, *, polled: bool) -> None:
-        self.board.release(piece, self.now_us + wait_us, self.now_us)
-        job = self._act(jobs.postpone, job_id=piece.id, due_us=self.now_us + wait_us, polled=polled)
-        self._moved(piece, job, may=True)
+    @rule(piece=pieces, wait_us=waits, polled=st.booleans(), stale=st.none() | statuses)
+    def postpone(
+        self, piece: Piece, wait_us: int, *, polled: bool, stale: JobStatus | None
+    ) -> None:
+        status = JobStatus(piece.status) if stale is None else stale
+        may = piece.status == status
+        if may:
+            self.board.release(piece, self.now_us + wait_us, self.now_us)
+        else:
+            piece.lease, piece.woken = None, False
+        due_us = self.now_us + wait_us
+        job = self._act(jobs.postpone, job_id=piece.id, status=status, due_us=due_us, polled=polled)
+        self._moved(piece, job, may=may)
 
     @rule(piece=pieces)
     def wake(self, piece: Piece) -> None:

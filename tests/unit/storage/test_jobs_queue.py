@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from storage import inbox, job_rows, jobs
 from storage.inbox import Verdict
-from storage.types import NEVER_US, JobStatus
+from storage.types import NEVER_US, NO_TRIES, JobStatus
 from tests.unit.storage.bank import MIRA, SAM, TOM
-from tests.unit.storage.workshop import LEASE_US, MINUTE_US, Workshop
+from tests.unit.storage.workshop import HOUR_US, LEASE_US, MINUTE_US, Workshop
 
 # --- Turns ---------------------------------------------------------------------------------------
 
@@ -198,6 +200,20 @@ def test_a_past_due_time_is_not_brought_back_by_a_wake(workshop: Workshop) -> No
     assert moved.due_us == workshop.now_us - 5
 
 
+@pytest.mark.parametrize("ending", ["cancel", "fail"])
+def test_who_comes_too_late_postpones_nothing(workshop: Workshop, ending: str) -> None:
+    """S-1: decided for a status that it has left; the lease ends, and the outcome is due."""
+    job = workshop.at("unknown", "a")
+    getattr(workshop, ending)(job)
+    assert workshop.claim() == ["a"]
+    before = workshop.job(job)
+    tries = replace(NO_TRIES, stumbles=2)
+    late = workshop.postpone(job, workshop.now_us + HOUR_US, progress=9, polled=True, tries=tries)
+    assert late is None
+    assert workshop.job(job) == before
+    assert workshop.claim() == ["a"]
+
+
 @pytest.mark.parametrize("move", ["bind", "lose_answer", "requeue"])
 def test_a_callback_during_the_create_is_looked_at_as_soon_as_it_is_over(
     workshop: Workshop, move: str
@@ -232,14 +248,14 @@ def test_a_late_callback_is_looked_at_until_it_was_acted_on(workshop: Workshop) 
     assert workshop.claim() == ["a"]
     workshop.database.run(jobs.release_all)
     assert workshop.claim() == ["a"]
-    retry = workshop.postpone(job, workshop.now_us + MINUTE_US)
+    retry = workshop.postpone(workshop.job(job), workshop.now_us + MINUTE_US)
     assert retry is not None
     assert retry.due_us == workshop.now_us + MINUTE_US
     workshop.now_us += MINUTE_US
     assert workshop.claim() == ["a"]
     (callback,) = workshop.callbacks(job)
     workshop.act(inbox.mark_seen, callback_ids=(callback.id,))
-    over = workshop.postpone(job, workshop.now_us)
+    over = workshop.postpone(workshop.job(job), workshop.now_us)
     assert over is not None
     assert over.due_us == NEVER_US
 
@@ -268,5 +284,5 @@ def test_a_misspelt_column_is_no_change(workshop: Workshop) -> None:
         workshop.database.run(job_rows.change, job_id=job.id, stumbels=5, looks=3)
     times = {**job_rows.released(due_us=1, now_us=1), "until_woke_us": 1}
     with pytest.raises(AssertionError, match="until_woke_us"):
-        workshop.database.run(job_rows.change, job_rows.RELEASE, job_id=job.id, **times)
+        workshop.database.run(job_rows.change, job_rows.MOVE_AND_RELEASE, job_id=job.id, **times)
     assert workshop.job(job) == job

@@ -85,7 +85,9 @@ class Workshop(Bank):
         return [job.reference for job in claimed]
 
     def postpone(self, job: Job, due_us: int, **arguments: Any) -> Job | None:
-        moved: Job | None = self.act(jobs.postpone, job_id=job.id, due_us=due_us, **arguments)
+        moved: Job | None = self.act(
+            jobs.postpone, job_id=job.id, status=job.status, due_us=due_us, **arguments
+        )
         return moved
 
     def begin(self, job: Job) -> Job | None:
