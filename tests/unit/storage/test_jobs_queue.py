@@ -9,8 +9,8 @@ import pytest
 from storage import inbox, job_rows, jobs
 from storage.inbox import Verdict
 from storage.types import NEVER_US, NO_TRIES, JobStatus
-from tests.unit.storage.bank import MIRA, SAM, TOM
-from tests.unit.storage.workshop import HOUR_US, LEASE_US, MINUTE_US, Workshop
+from tests.unit.storage.bank import HOUR_US, MIRA, SAM, TOM
+from tests.unit.storage.workshop import LEASE_US, MINUTE_US, Workshop
 
 # --- Turns ---------------------------------------------------------------------------------------
 
