@@ -24,6 +24,7 @@ from bot.errors import (
 )
 from bot.jobs.failures import failure_of
 from bot.jobs.money import reported_cost
+from bot.jobs.ports import is_ours
 from bot.jobs.schedule import (
     US_PER_S,
     Facts,
@@ -221,9 +222,13 @@ def _wait_or_end(job: Job, progress: int | None, *, now_us: int, rng: random.Ran
     if now_us >= job.deadline_us:  # F-52
         return Fail(failure=DeadlinePassed.__name__, looks=limits.LATE_LOOKS)
     delay_s = poll_delay_s(job.kind, polls=job.polls + 1, usual_us=None, rng=rng)
-    # The deadline is kept, but not by asking more often than agreed.
-    at_deadline_us = max(job.deadline_us, now_us + to_us(limits.POLL_INTERVAL_S_MIN))
-    return Wait(due_us=min(now_us + to_us(delay_s), at_deadline_us), progress=progress)
+    due_us = min(now_us + to_us(delay_s), _at_deadline_us(job, now_us))
+    return Wait(due_us=due_us, progress=progress)
+
+
+def _at_deadline_us(job: Job, now_us: int) -> int:
+    """The deadline is kept, but not by asking more often than agreed."""
+    return max(job.deadline_us, now_us + to_us(limits.POLL_INTERVAL_S_MIN))
 
 
 def after_fetch(
@@ -237,11 +242,22 @@ def after_fetch(
     """Decide about a result that could not be secured: a fresh read may name a better address."""
     if isinstance(error, ResultUnusable):  # F-54, F-55
         return _lost(job, ResultUnusable.__name__, state), job.tries
+    if is_ours(error):  # F-111
+        return _wait_for_room(job, state, now_us=now_us, rng=rng), replace(job.tries, missing=0)
     tries = replace(job.tries, missing=0, fetches=job.tries.fetches + 1)
     if tries.fetches >= limits.FETCH_TRIES:  # F-53
         return _lost(job, ResultUnavailable.__name__, state), tries
     delay_s = doubled(limits.POLL_DELAYS_S[0], tries.fetches - 1, limits.POLL_DELAYS_S[-1])
     return Wait(due_us=now_us + to_us(jittered(delay_s, rng))), tries
+
+
+def _wait_for_room(job: Job, state: TaskState, *, now_us: int, rng: random.Random) -> AfterFetch:
+    """The provider has the file for a day: until the deadline, and then for the late looks."""
+    if now_us >= job.deadline_us:
+        lost = _lost(job, ResultUnavailable.__name__, state)
+        return replace(lost, looks=limits.LATE_LOOKS)
+    due_us = now_us + to_us(jittered(limits.POLL_DELAYS_S[-1], rng))
+    return Wait(due_us=min(due_us, _at_deadline_us(job, now_us)))
 
 
 def after_stumble(job: Job, *, now_us: int) -> tuple[Wait | Fail, Tries]:

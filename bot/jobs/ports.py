@@ -10,10 +10,11 @@ from typing import Protocol
 
 from bot.catalogue.media import OptionValue
 from bot.limits import DELIVERY_RETRY_S
-from bot.results.records import NO_ROOM, Fetched
+from bot.results.records import NO_ROOM, NOT_STORED, Fetched, is_ours
 from storage.types import Artifact, Job, JobKind, Sink
 
 __all__ = [
+    "NOT_STORED",
     "NO_ROOM",
     "Card",
     "Delivered",
@@ -29,6 +30,7 @@ __all__ = [
     "Showing",
     "Shown",
     "Trouble",
+    "is_ours",
 ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -30,7 +31,7 @@ from bot.jobs.machine import (
     went_back,
 )
 from bot.jobs.money import reported_cost
-from bot.jobs.ports import NO_ROOM, Fetched
+from bot.jobs.ports import NO_ROOM, NOT_STORED, Fetched, is_ours
 from bot.jobs.schedule import to_us
 from bot.limits import (
     FETCH_TRIES,
@@ -150,7 +151,7 @@ class Watcher:
         except (ResultUnavailable, ResultUnusable) as error:
             _log.warning(
                 "result_not_secured",
-                fault="F-55" if isinstance(error, ResultUnusable) else "F-53",
+                fault=_fault_of(error),
                 job=job.short_id,
                 error=type(error).__name__,
             )
@@ -187,14 +188,16 @@ class Watcher:
         """Fetch the results: every picture, the first film that is one.
 
         While `patient`, a missing picture of several is a reason to try again; else those that
-        came are the result. Raises `ResultUnavailable`, `ResultUnusable`.
+        came are the result, and so are those that we have room for when the deadline is over.
+        Raises `ResultUnavailable`, `ResultUnusable`.
         """
         state = self._with_end(job, state)
         found: dict[str, tuple[Fetched, str | None]] = {}
         errors: list[ResultUnavailable | ResultUnusable] = []
         for url in state.urls[:RESULT_FILES_MAX]:
             try:
-                fetched = await self._fetched(url, job)
+                secure = partial(self._bench.fetcher.secure, url, kind=job.kind)
+                fetched = await self._roomy(job, secure)
             except (ResultUnavailable, ResultUnusable) as error:
                 errors.append(error)
                 continue
@@ -203,12 +206,14 @@ class Watcher:
                 return _artifacts(job, state, tuple(found.values()))
         if not found and state.has_content:  # the provider's own copy, once
             try:
-                content = await self._content(job, state)
+                content = await self._roomy(job, partial(self._content, job, state))
             except (ResultUnavailable, ResultUnusable) as error:
                 errors.append(error)
             else:
                 return _artifacts(job, state, ((content, None),))
-        if not found or (patient and _passing(errors)):
+        if not found or (patient and self._may_bring_more(job, errors)):
+            if found:  # they will be fetched again, and would only be in the way
+                await self._remove([fetched.path for fetched, _url in found.values()])
             raise _worst(errors)
         return _artifacts(job, state, tuple(found.values()))
 
@@ -223,15 +228,22 @@ class Watcher:
         ended_us = now_us if job.finished_us is None else min(now_us, job.finished_us)
         return replace(state, expires_us=ended_us + to_us(SOURCE_KEPT_S))
 
-    async def _fetched(self, url: str, job: Job) -> Fetched:
+    def _may_bring_more(self, job: Job, errors: Sequence[AtelierError]) -> bool:
+        """Whether trying again could bring more; room is waited for until the deadline."""
+        is_over = self._bench.clock.now_us() >= job.deadline_us
+        return any(
+            isinstance(error, ResultUnavailable) and not (is_over and is_ours(error))
+            for error in errors
+        )
+
+    async def _roomy(self, job: Job, fetch: Callable[[], Awaitable[Fetched]]) -> Fetched:
         """Fetch one result; a full folder gives way with what was delivered long ago (F-111)."""
-        fetcher = self._bench.fetcher
         try:
-            return await fetcher.secure(url, kind=job.kind)
+            return await fetch()
         except ResultUnavailable as error:
             if NO_ROOM not in error.args or not await self._made_room(job):
                 raise
-        return await fetcher.secure(url, kind=job.kind)
+        return await fetch()
 
     async def _made_room(self, job: Job) -> bool:
         """Drop the oldest delivered files, enough for one more result; False without any."""
@@ -240,12 +252,15 @@ class Watcher:
             jobs.drop_oldest_files,
             bytes_min=RESULT_IMAGE_BYTES_MAX if is_image else RESULT_VIDEO_BYTES_MAX,
         )
+        await self._remove(names)
+        _log.warning("made_room", fault="F-111", job=job.short_id, files_removed=len(names))
+        return bool(names)
+
+    async def _remove(self, names: Collection[str]) -> None:
         try:
             await self._bench.folder.remove(names)
         except OSError as error:
-            raise ResultUnavailable("disk") from error
-        _log.warning("made_room", fault="F-111", job=job.short_id, files_removed=len(names))
-        return bool(names)
+            raise ResultUnavailable(NOT_STORED) from error
 
     async def _content(self, job: Job, state: TaskState) -> Fetched:
         """The bytes behind the provider's own `/content`, with our key.
@@ -286,17 +301,20 @@ async def fail_job(bench: Bench, job: Job, decision: Fail) -> None:
         )
 
 
-def _passing(errors: Sequence[AtelierError]) -> bool:
-    """Whether trying again could bring more."""
-    return any(isinstance(error, ResultUnavailable) for error in errors)
+def _fault_of(error: ResultUnavailable | ResultUnusable) -> str:
+    if isinstance(error, ResultUnusable):
+        return "F-55"
+    return "F-111" if is_ours(error) else "F-53"
 
 
 def _worst(errors: Sequence[ResultUnavailable | ResultUnusable]) -> AtelierError:
-    """What could still come is worth another try; what is no picture never will be one."""
-    for error in errors:
-        if isinstance(error, ResultUnavailable):
-            return error
-    return errors[0] if errors else ResultUnavailable()
+    """What could still come is worth another try, and ours is no try of the provider's.
+
+    What is no picture never will be one.
+    """
+    passing = [error for error in errors if isinstance(error, ResultUnavailable)]
+    ours = [error for error in passing if is_ours(error)]
+    return next(iter((*ours, *passing, *errors)), ResultUnavailable())
 
 
 def _artifacts(

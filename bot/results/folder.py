@@ -22,7 +22,7 @@ import structlog
 from bot import limits
 from bot.errors import Problem, ResultUnavailable, ResultUnusable, SettingsInvalid
 from bot.results.magic import HEAD_BYTES, TYPES, FileType, file_type
-from bot.results.records import NO_ROOM, Fetched
+from bot.results.records import NO_ROOM, NOT_STORED, Fetched
 from storage.types import JobKind
 
 BYTES_MAX = {
@@ -93,7 +93,7 @@ class ResultFolder:
                 await asyncio.shield(asyncio.to_thread(self._drop, part))
         except OSError as error:
             _log.error("result_not_stored", error=type(error).__name__, errno=error.errno)
-            raise ResultUnavailable("disk") from error
+            raise ResultUnavailable(NOT_STORED) from error
 
     async def remove(self, names: Collection[str]) -> None:
         """Delete these; those that are gone are no matter."""

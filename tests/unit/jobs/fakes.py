@@ -288,15 +288,19 @@ class FakeFiles:
             raise self.errors[url].pop(0)
         if self.error is not None:
             raise self.error
-        if self.room is not None and len(self.kept) >= self.room:
-            raise ResultUnavailable(NO_ROOM)
+        self._check_room()
         kept = self._keep(url.encode(), kind)
         self.fuse.point()
         return kept
 
     async def keep(self, chunks: AsyncIterator[bytes], *, kind: JobKind) -> Fetched:
         self.fetched.append("/content")
+        self._check_room()
         return self._keep(b"".join([chunk async for chunk in chunks]), kind)
+
+    def _check_room(self) -> None:
+        if self.room is not None and len(self.kept) >= self.room:
+            raise ResultUnavailable(NO_ROOM)
 
     def _keep(self, data: bytes, kind: JobKind) -> Fetched:
         digest = hashlib.sha256(data).hexdigest()

@@ -9,13 +9,24 @@ import pytest
 from bot.jobs import refreshing
 from bot.jobs.delivering import Deliverer
 from bot.jobs.ports import DeliveryPostponed
-from bot.limits import CARD_INTERVAL_S, CARDS_PER_S_MAX
+from bot.limits import CARD_INTERVAL_S, CARDS_PER_S_MAX, IMAGE_DEADLINE_S
 from storage import jobs
 from storage.errors import StoreUnavailable
 from storage.types import JobStatus, Outcome, Sink
 from tests.unit.jobs.conftest import NewWorld
+from tests.unit.jobs.fakes import Task
+from tests.unit.jobs.test_evidence import losses
 from tests.unit.jobs.virtual import virtually
 from tests.unit.jobs.world import DAY_S, TOM, World
+
+
+def without_address(task: Task) -> None:
+    """Only the provider's own copy of the film."""
+    task.urls, task.has_content = (), True
+
+
+def with_three_pictures(task: Task) -> None:
+    task.urls = tuple(f"https://files.example/{task.id}/{number}.png" for number in range(3))
 
 
 @virtually
@@ -370,11 +381,77 @@ async def test_a_folder_full_of_what_nobody_has_yet_makes_room_for_nothing(world
     await world.until_status(first, JobStatus.FINISHED)
     world.files.room = 1
     second = await world.request()
-    failed = await world.until_status(second, JobStatus.FINISHED)
-    assert failed.outcome is Outcome.FAILED
+    await world.clock.sleep(IMAGE_DEADLINE_S / 2)
+    assert world.status_of(second) == JobStatus.RUNNING
     assert len(world.files.kept) == 1
     world.delivery.trouble = None
     assert (await world.delivered(first)).outcome is Outcome.SUCCEEDED
-    await world.delivered(second)
+    assert (await world.delivered(second)).outcome is Outcome.SUCCEEDED
+    await world.stop()
+    world.check_over()
+
+
+@pytest.mark.parametrize("elsewhere", [None, "https://files.example/film.mp4"])
+@virtually
+async def test_a_full_folder_gives_way_to_the_providers_own_copy(
+    elsewhere: str | None, world: World
+) -> None:
+    """F-111: also for bytes that come with our key, or from where those point."""
+    world.delivery.uploads = False
+    world.provider.shape = without_address
+    world.provider.content_elsewhere = elsewhere
+    await world.boot()
+    first = await world.service.request(world.film(model_id="viduq1"))
+    await world.delivered(first)
+    world.files.room = 1
+    second = await world.service.request(world.film(model_id="viduq1"))
+    assert (await world.delivered(second)).outcome is Outcome.SUCCEEDED
+    assert len(world.files.kept) == 1
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_paid_result_waits_for_room_until_its_deadline(world: World) -> None:
+    """F-111, S-6: no room is no fault of the provider's, and even after it a look may save it."""
+    await world.boot()
+    job = await world.request()
+    world.files.room = 0
+    done = await world.delivered(job)
+    assert done.failure == "ResultUnavailable"
+    assert done.finished_us is not None
+    assert 0 <= done.finished_us - done.deadline_us < 60_000_000
+    assert done.tries.fetches == 0
+    assert len(world.provider.gets) <= IMAGE_DEADLINE_S / 50
+    await world.clock.sleep(3_600.0)
+    world.files.room = None
+    await world.until(lambda: world.fresh(job).late_us is not None)
+    assert len(world.files.kept) == 1
+    assert world.fresh(job).charged_ucr == 0
+    assert losses(world) == [job.cost_ucr]
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_gallery_waits_for_room_for_all_of_it(world: World) -> None:
+    """F-111: what of it was fetched takes no room meanwhile; at the deadline it is the result."""
+    world.provider.shape = with_three_pictures
+    world.delivery.uploads = False
+    await world.boot()
+    first, second = await world.request(), await world.request()
+    world.files.room = 2
+    await world.clock.sleep(600.0)
+    assert {world.status_of(job) for job in (first, second)} == {JobStatus.RUNNING}
+    assert world.files.kept == set()
+    world.files.room = 3
+    await world.until(lambda: JobStatus.DELIVERED in map(world.status_of, (first, second)))
+    done = await world.delivered(first), await world.delivered(second)
+    assert [job.outcome for job in done] == [Outcome.SUCCEEDED] * 2
+    world.files.room = 2
+    await world.clock.sleep(DAY_S + 3_600.0)
+    third = await world.delivered(await world.request())
+    assert third.outcome is Outcome.SUCCEEDED
+    assert len(world.inner.view(jobs.artifacts_of, job_id=third.id)) == 2
     await world.stop()
     world.check_over()

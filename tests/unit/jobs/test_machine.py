@@ -43,6 +43,7 @@ from bot.jobs.machine import (
     next_step,
 )
 from bot.jobs.money import reported_cost
+from bot.jobs.ports import NO_ROOM, NOT_STORED
 from bot.jobs.schedule import Facts, grace_until_us, poll_delay_s
 from bot.providers.base import (
     Created,
@@ -241,6 +242,30 @@ def test_a_failed_fetch_is_tried_thrice_at_most(
         assert done == Fail(failure=type(error).__name__, loss_ucr=2_000_000)
     else:
         assert isinstance(done, Wait)
+
+
+@given(
+    fact=st.sampled_from([NO_ROOM, NOT_STORED]),
+    tries=TRIES,
+    left_s=st.integers(-10_000, 10_000),
+    rng=SEEDS,
+)
+def test_our_own_want_of_room_is_no_try_of_the_providers(
+    fact: str, tries: Tries, left_s: int, rng: random.Random
+) -> None:
+    """F-111, S-6: waited out until the deadline, about once a minute; then looked at late."""
+    state = TaskState(status=TaskStatus.SUCCEEDED, reported_credits=Decimal(2))
+    waiting = job(tries=tries, deadline_us=NOW_US + left_s * S)
+    error = ResultUnavailable(fact)
+    done, after = after_fetch(waiting, error, state, now_us=NOW_US, rng=rng)
+    assert after == replace(tries, missing=0)
+    if left_s <= 0:
+        assert done == Fail(
+            failure="ResultUnavailable", loss_ucr=2_000_000, looks=limits.LATE_LOOKS
+        )
+    else:
+        assert isinstance(done, Wait)
+        assert 5 * S <= done.due_us - NOW_US <= min(66, max(5, left_s)) * S
 
 
 @given(kind=KINDS, usual_us=st.none() | st.integers(0, 10**11), rng=SEEDS)
