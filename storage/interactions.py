@@ -5,19 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
-from sqlalchemy import Connection, String, bindparam, delete, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    String,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy import cast as sql_cast
 
 from storage.errors import Duplicate
-from storage.schema import interactions, jobs, turns
+from storage.schema import JOURNAL_ONCE, budgets, interactions, jobs, journal, turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenInteraction:
-    """One that may wait for its answer; `token` answers it for a while."""
+    """One that may wait for its answer; `token` answers it for a while.
+
+    `is_booked`: what was asked for was done, and perhaps nobody heard of it.
+    """
 
     id: int
     token: str = field(repr=False)
+    is_booked: bool = False
 
 
 _FIND = select(interactions.c.id).where(interactions.c.id == bindparam("of"))
@@ -55,8 +70,14 @@ def end(connection: Connection, *, interaction_id: int) -> None:
 
 
 _REFERENCE = literal("i:") + sql_cast(interactions.c.id, String)
+_BOOKED = or_(
+    select(journal.c.id)
+    .where(journal.c.reference == _REFERENCE, text(f"({JOURNAL_ONCE})"))
+    .exists(),
+    select(budgets.c.id).where(budgets.c.reference == _REFERENCE).exists(),
+)
 _UNANSWERED = (
-    select(interactions.c.id, interactions.c.token)
+    select(interactions.c.id, interactions.c.token, _BOOKED.label("is_booked"))
     .where(
         interactions.c.token.is_not(None),
         interactions.c.expires_us > bindparam("now_us"),
@@ -68,12 +89,15 @@ _UNANSWERED = (
 
 
 def unanswered(connection: Connection, *, now_us: int) -> tuple[OpenInteraction, ...]:
-    """What a former process took and nothing came of, while it can still be answered.
+    """What a former process took without an answer that we know of, while it can still be given.
 
     An accepted job shows itself, and a turn that was begun is owed its own end (`turns.owed`).
     """
     rows = connection.execute(_UNANSWERED, {"now_us": now_us})
-    return tuple(OpenInteraction(id=row.id, token=cast(str, row.token)) for row in rows)
+    return tuple(
+        OpenInteraction(id=row.id, token=cast(str, row.token), is_booked=bool(row.is_booked))
+        for row in rows
+    )
 
 
 _FORGET = (

@@ -17,7 +17,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.discordio.by_token import ORIGINAL, hook_of
-from bot.discordio.cards import notice_card
+from bot.discordio.cards import notice_card, text_card
 from bot.discordio.faults import DISCORD_ERRORS, as_surface_error
 from bot.discordio.pacing import ChannelPacer
 from bot.discordio.surface import SurfaceBusy
@@ -32,7 +32,8 @@ from bot.limits import (
     TELLERS_MAX,
 )
 from bot.text.answers import PLACEHOLDERS
-from bot.text.messages import message
+from bot.text.cards import booked_card
+from bot.text.messages import Tone, message
 from storage import interactions
 from storage.database import Store
 from storage.errors import StorageError, StoreUnavailable
@@ -98,6 +99,7 @@ class Reception:
     ) -> None:
         """Say in each deferred answer that nothing came of it and nothing was charged.
 
+        Of what is booked it says that it was done: who believed otherwise would do it again.
         What has an answer keeps it, and so does a card whose button was pressed. What Discord does
         not take for now stays open.
         """
@@ -111,7 +113,8 @@ class Reception:
         await asyncio.gather(*map(tell, left))
 
     async def _tell(self, client: discord.Client, one: OpenInteraction) -> None:
-        card = notice_card(message(Restarting(), reference=f"i:{one.id}"))
+        interrupted = notice_card(message(Restarting(), reference=f"i:{one.id}"))
+        card = text_card(booked_card(), tone=Tone.GOOD) if one.is_booked else interrupted
         hook = hook_of(client, one.token)
         try:
             async with asyncio.timeout(INTERRUPTED_TIMEOUT_S):

@@ -131,6 +131,12 @@ def gift_card(*, member_id: int, amount_credits: int, balance: Balance) -> CardT
     return CardText(heading="Done", lines=[given, now])
 
 
+def booked_card() -> CardText:
+    """What was done, when a restart came between the books and the confirmation."""
+    told = "This was done; a restart of the bot came before I could say so."
+    return CardText(heading="Done", lines=[told, "There is no need to repeat it."])
+
+
 def forgotten_card(count: int) -> CardText:
     """Confirmation of `/forget`."""
     answers = "1 question and its answer" if count == 1 else f"{count:,} questions and answers"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from storage import interactions, jobs, ledger, turns
+from storage import budgets, interactions, jobs, ledger, turns
+from storage.budgets import BudgetChange
 from storage.errors import Duplicate
 from storage.interactions import OpenInteraction
+from storage.ledger import StaffFacts
 from storage.types import Allowance, Cause, NewTurn, OwedTurn
 from tests.unit.storage.bank import MIRA, NONE
 from tests.unit.storage.workshop import MINUTE_US, Workshop, new_job
@@ -64,6 +66,39 @@ def test_an_accepted_job_shows_itself(workshop: Workshop) -> None:
     job = new_job("i:1", price_ucr=0, cost_ucr=0)
     workshop.database.run(jobs.enqueue, job=job, allowance=NONE, now_us=workshop.now_us)
     assert unanswered(workshop) == ()
+
+
+def test_what_was_booked_is_found_as_done(workshop: Workshop) -> None:
+    """F-3, F-4: a grant, a gift, a budget; whoever reads that nothing came of it does it again."""
+    staff: StaffFacts = {
+        "actor_id": 7,
+        "guild_id": 8,
+        "reason": "x",
+        "reference": "i:1",
+        "allowance": NONE,
+        "now_us": workshop.now_us,
+    }
+    for interaction_id in (1, 2, 3, 4):
+        receive(workshop, interaction_id)
+    workshop.database.run(ledger.grant, user_id=MIRA, amount_ucr=9, **staff)
+    workshop.act(
+        ledger.gift,
+        giver_id=MIRA,
+        receiver_id=7,
+        amount_ucr=2,
+        reference="i:2",
+        allowance=NONE,
+    )
+    workshop.act(
+        budgets.set_budget,
+        guild_id=8,
+        change=BudgetChange(day_ucr=5),
+        timezone="UTC",
+        actor_id=7,
+        reference="i:3",
+    )
+    found = [(one.id, one.is_booked) for one in unanswered(workshop)]
+    assert found == [(1, True), (2, True), (3, True), (4, False)]
 
 
 def test_a_turn_is_owed_its_own_end(workshop: Workshop) -> None:
