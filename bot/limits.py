@@ -100,6 +100,8 @@ CLOCKS_APART_S_MAX = 60.0
 """Our clock and Discord's may differ by this much."""
 SHOWN_CARDS_MAX = 2_000
 """Cards whose last look we remember, so that no edit changes nothing."""
+CONFIRM_ATTEMPTS_MAX = 3
+"""Tries to confirm what is booked: discord.py waits by itself, but not after a cut connection."""
 CONFIRMATIONS_MAX = 1_000
 """Open questions about a price; the oldest go."""
 CONFIRMATION_S = 840.0

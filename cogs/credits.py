@@ -7,6 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.credits.service import CreditsService
+from bot.discordio.acts import act
 from bot.discordio.cards import text_card
 from bot.discordio.client import AtelierBot
 from bot.discordio.job_cards import short_prompt
@@ -15,7 +16,6 @@ from bot.jobs.service import JobService
 from bot.limits import GRANT_CREDITS_MAX, HISTORY_PROMPT_CHARS_MAX
 from bot.text import cards
 from bot.text import commands as texts
-from bot.text.messages import Tone
 from bot.text.prices import MediaPriceLine, PriceLine, prices_card
 from storage.types import JobKind
 
@@ -76,12 +76,14 @@ class Credits(commands.GroupCog, name="credits", description=texts.CREDITS):
     ) -> None:
         """Give credits to another member of this server."""
         require_member(member)
-        balance = await self._credits.gift(
-            interaction.user.id, member.id, amount, reference=f"i:{interaction.id}"
-        )
-        card = cards.gift_card(member_id=member.id, amount_credits=amount, balance=balance)
-        await interaction.response.send_message(
-            view=text_card(card, tone=Tone.GOOD), ephemeral=True
+        await act(
+            interaction,
+            lambda: self._credits.gift(
+                interaction.user.id, member.id, amount, reference=f"i:{interaction.id}"
+            ),
+            lambda balance: cards.gift_card(
+                member_id=member.id, amount_credits=amount, balance=balance
+            ),
         )
 
 

@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.discordio.acts import act
 from bot.discordio.cards import text_card
 from bot.discordio.choosing import job_choices
 from bot.discordio.client import AtelierBot
@@ -16,7 +17,6 @@ from bot.discordio.people import is_staff, require_staff
 from bot.limits import JOBS_LISTED_MAX, TASK_ID_CHARS_MAX
 from bot.text import commands as texts
 from bot.text import jobs as words
-from bot.text.messages import Tone
 
 TaskId = app_commands.Range[str, 1, TASK_ID_CHARS_MAX]
 
@@ -53,31 +53,32 @@ class Jobs(commands.GroupCog, name="jobs", description=texts.JOBS):
     @_described
     async def cancel(self, interaction: discord.Interaction, job: str) -> None:
         """Give a job's credits back before it is made."""
-        cancelled = await self._desk.jobs.cancel(
-            job.strip(),
-            user_id=interaction.user.id,
-            staff=is_staff(interaction),
-            guild_id=interaction.guild_id,
-        )
-        text = words.cancelled_card(cancelled)
-        await interaction.response.send_message(
-            view=text_card(text, tone=Tone.GOOD), ephemeral=True
+        await act(
+            interaction,
+            lambda: self._desk.jobs.cancel(
+                job.strip(),
+                user_id=interaction.user.id,
+                staff=is_staff(interaction),
+                guild_id=interaction.guild_id,
+            ),
+            words.cancelled_card,
         )
 
     @app_commands.command(name="bind", description=texts.JOBS_BIND)
     @app_commands.describe(job=texts.JOBS_JOB, task=texts.JOBS_TASK)
     async def bind(self, interaction: discord.Interaction, job: str, task: TaskId) -> None:
         """Name the task of a job whose create's answer got lost (reliability.md 5, point 4d)."""
-        named = await self._desk.jobs.bind(
-            job.strip(),
-            task.strip(),
-            actor_id=interaction.user.id,
-            guild_id=require_staff(interaction),
-            reference=f"i:{interaction.id}",
-        )
-        text = words.bind_card(named, clean(task.strip()))
-        await interaction.response.send_message(
-            view=text_card(text, tone=Tone.GOOD), ephemeral=True
+        guild_id = require_staff(interaction)
+        await act(
+            interaction,
+            lambda: self._desk.jobs.bind(
+                job.strip(),
+                task.strip(),
+                actor_id=interaction.user.id,
+                guild_id=guild_id,
+                reference=f"i:{interaction.id}",
+            ),
+            lambda named: words.bind_card(named, clean(task.strip())),
         )
 
     @show.autocomplete("job")

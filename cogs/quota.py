@@ -8,8 +8,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.credits.service import CreditsService, StaffAct
-from bot.discordio.cards import text_card
+from bot.credits.service import BudgetState, CreditsService, StaffAct
+from bot.discordio.acts import act
 from bot.discordio.client import AtelierBot
 from bot.discordio.people import owns_guild, require_member, require_staff
 from bot.limits import (
@@ -88,10 +88,11 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
     ) -> None:
         """Show the server's ceilings; set those that are given."""
         guild_id = require_staff(interaction)
-        if day is None and month is None and time_zone is None:
-            state = await self._credits.budget(guild_id)
-        else:
-            state = await self._credits.set_budget(
+
+        async def change() -> BudgetState:
+            if day is None and month is None and time_zone is None:
+                return await self._credits.budget(guild_id)
+            return await self._credits.set_budget(
                 guild_id,
                 day_credits=day,
                 month_credits=month,
@@ -99,8 +100,13 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
                 actor_id=interaction.user.id,
                 reference=f"i:{interaction.id}",
             )
-        text = budget_card(state.budget, state.windows)
-        await interaction.response.send_message(view=text_card(text), ephemeral=True)
+
+        await act(
+            interaction,
+            change,
+            lambda state: budget_card(state.budget, state.windows),
+            tone=Tone.PLAIN,
+        )
 
     async def _staff_act(
         self,
@@ -111,21 +117,21 @@ class Quota(commands.GroupCog, name="quota", description=texts.QUOTA):
         reason: str,
     ) -> None:
         """Check who acts, change the credits, confirm it to who acted."""
-        act = _act(interaction, member, reason)
-        balance = await self._changes[verb](member.id, amount_credits, act)
-        text = cards.quota_card(
-            verb=verb,
-            member_id=member.id,
-            amount_credits=amount_credits,
-            reason=reason,
-            balance=balance,
-        )
-        await interaction.response.send_message(
-            view=text_card(text, tone=Tone.GOOD), ephemeral=True
+        who = _who(interaction, member, reason)
+        await act(
+            interaction,
+            lambda: self._changes[verb](member.id, amount_credits, who),
+            lambda balance: cards.quota_card(
+                verb=verb,
+                member_id=member.id,
+                amount_credits=amount_credits,
+                reason=reason,
+                balance=balance,
+            ),
         )
 
 
-def _act(
+def _who(
     interaction: discord.Interaction, member: discord.User | discord.Member, reason: str
 ) -> StaffAct:
     """Who acts, checked. Raises what `require_staff` and `require_member` raise."""

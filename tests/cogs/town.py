@@ -176,6 +176,10 @@ class Town:
         """Use a command and wait for its answer."""
         interaction_id = await self.use(user, command, **options)
         told = await self.settled(interaction_id)
+        async with asyncio.timeout(PATIENCE_S):
+            while told["state"] == "deferred":
+                await asyncio.sleep(POLL_S)
+                told = await self.settled(interaction_id)
         assert told["state"] == "answered", told
         shown = await self.messages(channel=options.get("channel", GENERAL_ID), user=user)
         return next(one for one in shown if one["id"] == told["message_id"])

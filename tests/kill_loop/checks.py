@@ -67,6 +67,9 @@ def _grants_lost(witness: Witness, shot: Shot) -> Iterator[str]:
     for ref in witness.grants:
         if f"i:{ref}" not in shot.grants:
             yield f"F-114 grant {ref}: confirmed, and not in the file"
+    for ref in witness.denied:
+        if f"i:{ref}" in shot.grants:
+            yield f"S-2 grant {ref}: called not charged, and in the file"
 
 
 def _callbacks_lost(witness: Witness, shot: Shot) -> Iterator[str]:

@@ -87,6 +87,8 @@ class Witness:
     """Messages that still say *thinking…*."""
     grants: set[int] = field(default_factory=set)
     """Interactions whose answer says *Done*."""
+    denied: set[int] = field(default_factory=set)
+    """Interactions whose answer says *not charged*."""
     failed: set[int] = field(default_factory=set)
     """Interactions that Discord showed as *did not respond*."""
     acked: set[int] = field(default_factory=set)
@@ -180,8 +182,11 @@ class Witness:
         elif interaction.state in {"deferred", "answered"}:
             self.acked.add(ref)
             original = self.town.discord.world.find_message(interaction.original_id or 0)
-            if original is not None and "Done" in visible_text(_shown(original)):
+            answer = "" if original is None else visible_text(_shown(original))
+            if "Done" in answer:
                 self.grants.add(ref)
+            elif _NOT_CHARGED.search(answer):
+                self.denied.add(ref)
 
     # --- the provider -----------------------------------------------------------------------------
 
