@@ -20,8 +20,8 @@ EARLY_SHARE = 0.15
 EVENTS_WATCHED = 8
 """A process ends at the first of so many kinds of events: each alone may never happen."""
 SKIPS = (0, 0, 0, 1, 2)
-_EARLY = ("accept_job", "open_turn", "create", "record_callbacks")
-_EVENTS = (
+EARLY = ("accept_job", "open_turn", "create", "record_callbacks")
+EVENTS = (
     "adopt_task",
     "begin",
     "begin_again",
@@ -41,7 +41,7 @@ _EVENTS = (
     "requeue",
     "settle_turn",
     "succeed",
-    "withdraw",
+    "give_up",
 )
 """Transactions of jobs, posts and turns; `create` leaves us, `made` is its effect."""
 
@@ -89,9 +89,9 @@ class Crashes:
         self._events, self._boot, self._last = frozenset(), boot, "start"
         self._has_failed = False
         draw, self._skip = rng.random(), rng.choice(SKIPS)
-        events = {*rng.sample(_EVENTS, EVENTS_WATCHED)}
+        events = {*rng.sample(EVENTS, EVENTS_WATCHED)}
         if rng.random() < EARLY_SHARE:
-            events.add(rng.choice(_EARLY))
+            events.add(rng.choice(EARLY))
         self._is_before = rng.random() < 0.3
         self._steps = self._drawn_steps()
         delay_s = rng.expovariate(20 / self._until_s)
@@ -166,7 +166,7 @@ class Crashes:
         is_the_same = self._boot == boot and self._loop.now_s < self._until_s
         if not is_the_same or self._loop.step_of_crash >= self._loop.steps:
             return
-        self._events, self._skip = frozenset(_EVENTS), 0
+        self._events, self._skip = frozenset(EVENTS), 0
         if self._is_busy():
             self._die_in(self._steps)
 
