@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,6 +141,12 @@ def kept_seeds() -> list[int]:
     """Seeds that failed once; they run for ever."""
     lines = SEEDS_FILE.read_text(encoding="utf-8").splitlines()
     return [int(line.split()[0]) for line in lines if line.strip() and line[0] != "#"]
+
+
+def to_keep(failed: Mapping[int, str]) -> list[str]:
+    """Lines for the file, of those that are not in it."""
+    known = kept_seeds()
+    return [f"{seed} {failure}" for seed, failure in sorted(failed.items()) if seed not in known]
 
 
 # --- The shortest story --------------------------------------------------------------------------
@@ -300,18 +306,9 @@ def main() -> int:
         _say(story(seed))
     if totals.failed:
         with SEEDS_FILE.open("a", encoding="utf-8") as file:
-            file.writelines(
-                f"{seed} {failure}\n"
-                for seed, failure in sorted(totals.failed.items())
-                if seed not in known()
-            )
+            file.writelines(f"{line}\n" for line in to_keep(totals.failed))
         return 1
     return 0
-
-
-def known() -> set[int]:
-    """What is in the file already."""
-    return set(kept_seeds())
 
 
 if __name__ == "__main__":
