@@ -16,9 +16,9 @@ from bot.jobs.bench import Bench
 from bot.jobs.books import adopt_task, heard_of
 from bot.jobs.hints import hint_of
 from bot.jobs.late import Latecomers
-from bot.jobs.machine import Wait, confirms, evidence_delay_s
+from bot.jobs.machine import Wait, confirms, evidence_delay_s, is_missing
 from bot.jobs.watching import Watcher
-from bot.limits import LATE_TRIES, POLL_INTERVAL_S_MIN, TASK_MISSING_TRIES
+from bot.limits import LATE_TRIES, POLL_INTERVAL_S_MIN
 from bot.providers.base import TaskState
 from storage import inbox, jobs
 from storage.types import Callback, Job, JobStatus, Outcome
@@ -105,7 +105,11 @@ class Evidence:
         return await self._confirmed(job, hint, state)
 
     async def _unread(self, job: Job, hint: Hint, error: ProviderError) -> Look:
-        if isinstance(error, TaskNotFound) and hint.tries + 1 >= TASK_MISSING_TRIES:
+        if isinstance(error, TaskNotFound) and is_missing(
+            tries=hint.tries + 1,
+            heard_us=hint.named[0].received_us,
+            now_us=self._bench.clock.now_us(),
+        ):
             await self._reject(job, hint.named, reason="no_such_task")
             return self._soon()
         return await self._again(job, hint)

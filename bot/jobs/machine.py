@@ -334,6 +334,15 @@ def evidence_delay_s(tries: int) -> float:
     return doubled(limits.POLL_INTERVAL_S_MIN, max(0, tries - 1), limits.EVIDENCE_DELAY_S_MAX)
 
 
+def is_missing(*, tries: int, heard_us: int, now_us: int) -> bool:
+    """Say whether a task that was named at `heard_us` and read so often is no task (F-35).
+
+    One that was made just now may be missing for a while in the copy that answers (trap 34).
+    """
+    patience_us = to_us((limits.TASK_MISSING_TRIES - 1) * limits.TASK_MISSING_DELAY_S)
+    return tries >= limits.TASK_MISSING_TRIES and now_us - heard_us >= patience_us
+
+
 def _bare(model: str) -> str:
     """Providers echo `gpt-5.4` for `gpt-5-4` (trap 6)."""
     return "".join(character for character in model.casefold() if character.isalnum())

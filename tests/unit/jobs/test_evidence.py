@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bot.errors import ProviderInternalError, RateLimited, ResultUnusable
+from bot.errors import ProviderInternalError, RateLimited, ResultUnusable, TaskNotFound
 from bot.providers.base import CreateVerdict, NotCreated
 from storage import inbox, jobs
 from storage.database import Connection
@@ -301,6 +301,37 @@ async def test_evidence_waits_while_the_provider_cannot_be_read(world: World) ->
     await world.call_back(job)
     done = await world.delivered(job, within_s=200)
     assert done.outcome is Outcome.SUCCEEDED
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_task_that_is_not_found_at_first_is_read_again(world: World) -> None:
+    """F-35, section 5, point 4: what was made just now may be missing in the copy that answers."""
+    await world.boot()
+    job = await an_unknown_job(world)
+    await world.clock.sleep(30)
+    world.provider.get_errors = [TaskNotFound(provider="aivideo", status=404)] * 3
+    await world.call_back(job)
+    done = await world.delivered(job, within_s=120)
+    assert (done.outcome, done.task_id) == (Outcome.SUCCEEDED, "task-1")
+    await world.stop()
+    world.check_over()
+
+
+@virtually
+async def test_a_name_without_a_task_is_let_go(world: World) -> None:
+    """F-65: read a few times, until the patience of F-35 is over, and never again."""
+    world.provider.plans = [nothing]
+    await world.boot()
+    job = await world.request()
+    await world.until_status(job, JobStatus.UNKNOWN)
+    began_s = world.clock.monotonic_s()
+    await world.call_back(job, body={"id": "task-invented"})
+    await world.until(lambda: unseen(world, job) == 0)
+    assert 80 <= world.clock.monotonic_s() - began_s < 180
+    await world.delivered(job)
+    assert len(world.provider.gets) == 6
     await world.stop()
     world.check_over()
 

@@ -39,6 +39,7 @@ from bot.jobs.machine import (
     after_postponed,
     after_stumble,
     confirms,
+    is_missing,
     next_look_us,
     next_step,
 )
@@ -309,6 +310,17 @@ def test_a_grace_is_three_times_the_slowest(kind: JobKind, facts: Facts) -> None
         assert abs(grace_us - max(least_us, 3 * slowest_us)) <= 1
     else:
         assert grace_us == 120 * S
+
+
+def test_a_named_task_is_missing_when_both_reads_and_time_say_so() -> None:
+    """F-35: three reads, and the time that those of a known task take."""
+
+    def missing(tries: int, age_s: int) -> bool:
+        return is_missing(tries=tries, heard_us=NOW_US, now_us=NOW_US + age_s * S)
+
+    assert missing(3, 80)
+    assert not missing(2, 600)
+    assert not missing(9, 79)
 
 
 @given(state=STATES, age_us=AGES_US)
