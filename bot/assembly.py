@@ -97,6 +97,7 @@ class Assembly:
                 allowance=allowance,
                 clock=ground.clock,
                 cards=self._cards,
+                folder=ground.folder,
                 wake=self._bell.ring,
             ),
             sinks=self._sinks,

@@ -32,6 +32,7 @@ AtelierError
 │   ├── JobNotFound
 │   ├── JobNotCancellable
 │   ├── TooManyJobs
+│   ├── NoRoom
 │   ├── ModelOff
 │   ├── ProviderPaused
 │   └── ConfirmationExpired
@@ -307,6 +308,17 @@ class TooManyJobs(Refused):
     def __init__(self, *, limit: int) -> None:
         super().__init__(str(limit))
         self.limit = limit
+
+
+class NoRoom(Refused):
+    """There is no place for a result now: refused before any hold (F-111).
+
+    `missing_bytes` must go first; None where the disk cannot be read.
+    """
+
+    def __init__(self, *, missing_bytes: int | None) -> None:
+        super().__init__(str(missing_bytes))
+        self.missing_bytes = missing_bytes
 
 
 class ModelOff(Refused):

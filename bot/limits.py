@@ -336,6 +336,9 @@ RESULT_FOLDER_BYTES_MAX = 4 * 1024 * 1024 * 1024
 """Files wait there for seconds; this many bytes mean that nothing can be delivered."""
 RESULT_DISK_FREE_BYTES_MIN = 256 * 1024 * 1024
 """F-111: the database, which shares the disk, must go on working."""
+DISK_FREE_PPM_LOW = 100_000
+DISK_FREE_PPM_ALARM = 20_000
+"""F-111: the operator is warned at 10 % free, and alarmed at 2 %."""
 PICTURE_TIMEOUT_S = 30.0
 """C-15: a member's picture from Discord's CDN; its size is bounded as an attachment's."""
 

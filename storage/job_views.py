@@ -233,6 +233,16 @@ def drop_oldest_files(connection: Connection, *, bytes_min: int) -> tuple[str, .
     return _forget(connection, _DELIVERED_AS, names=names)
 
 
+_DROPPABLE = select(func.coalesce(func.sum(artifacts.c.size_bytes), 0)).where(
+    _HERE, artifacts.c.job_id.in_(select(jobs.c.id).where(jobs.c.delivered_us.is_not(None)))
+)
+
+
+def droppable_bytes(connection: Connection) -> int:
+    """What `drop_oldest_files` could free at most."""
+    return int(connection.execute(_DROPPABLE).scalar_one())
+
+
 def _forget(
     connection: Connection, over: tuple[Select[str | None], Update], **values: Any
 ) -> tuple[str, ...]:

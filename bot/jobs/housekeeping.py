@@ -1,11 +1,18 @@
-"""What a start takes over, and what is forgotten in time (S-10, C-45)."""
+"""What a start takes over, what is forgotten in time, and the disk (S-10, C-45, F-111)."""
 
 from __future__ import annotations
 
 import structlog
 
 from bot.jobs.bench import Bench
-from bot.limits import CALLBACKS_KEPT_S, HOUSEKEEPING_S, INTERACTIONS_KEPT_S, RESULTS_KEPT_S
+from bot.limits import (
+    CALLBACKS_KEPT_S,
+    DISK_FREE_PPM_ALARM,
+    DISK_FREE_PPM_LOW,
+    HOUSEKEEPING_S,
+    INTERACTIONS_KEPT_S,
+    RESULTS_KEPT_S,
+)
 from storage import inbox, interactions, jobs
 from storage.errors import StorageError, StoreInUse
 
@@ -32,6 +39,7 @@ class Housekeeper:
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
+            await self._look_at_disk()
             try:
                 await self.tidy()
             except StoreInUse:
@@ -41,6 +49,17 @@ class Housekeeper:
             except Exception:  # noqa: BLE001 - the next round may do better.
                 _log.exception("housekeeping_broke")
             await self._bench.clock.sleep(HOUSEKEEPING_S)
+
+    async def _look_at_disk(self) -> None:
+        """Warn while there is time to make room, and be loud when there is none left (F-111)."""
+        try:
+            free_ppm = await self._bench.folder.disk_free_ppm()
+        except OSError as error:
+            _log.error("disk_not_read", fault="F-111", errno=error.errno)
+            return
+        if free_ppm < DISK_FREE_PPM_LOW:
+            write = _log.error if free_ppm < DISK_FREE_PPM_ALARM else _log.warning
+            write("disk_fills", fault="F-111", free_percent=free_ppm // 1_000 / 10)
 
     async def tidy(self) -> None:
         """Forget tokens that are over, old callbacks, and files of what was delivered long ago."""

@@ -282,6 +282,14 @@ class ResultFolder(Protocol):
         """
         ...
 
+    async def missing_bytes(self, kind: JobKind) -> int:
+        """What must go before one more result fits; 0 when it does. Raises `OSError`."""
+        ...
+
+    async def disk_free_ppm(self) -> int:
+        """How much of its disk is free, in millionths. Raises `OSError`."""
+        ...
+
     async def remove(self, names: Collection[str]) -> None:
         """Delete files that nobody needs any more; those that are gone are no matter."""
         ...

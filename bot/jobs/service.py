@@ -17,6 +17,7 @@ from bot.clock import Clock
 from bot.errors import (
     JobNotCancellable,
     JobNotFound,
+    NoRoom,
     NotOwner,
     Restarting,
     TaskUnreadable,
@@ -25,7 +26,7 @@ from bot.errors import (
 from bot.jobs.books import accept_job, cancel_job, name_task
 from bot.jobs.cards import Cards
 from bot.jobs.orders import Plan, models_of, plan
-from bot.jobs.ports import Card, Order, Quote
+from bot.jobs.ports import Card, Order, Quote, ResultFolder
 from bot.jobs.variations import Changes, Former, Press, Variation, vary
 from bot.limits import CONFIRM_ABOVE_CREDITS, JOBS_PER_USER_MAX, JOBS_SHOWN_MAX
 from bot.providers.breaker import Breakers
@@ -60,6 +61,7 @@ class JobService:
         allowance: Allowance,
         clock: Clock,
         cards: Cards,
+        folder: ResultFolder,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
@@ -69,6 +71,7 @@ class JobService:
         self._allowance = allowance
         self._clock = clock
         self._cards = cards
+        self._folder = folder
         self._wake = wake
         self._closing = False
 
@@ -81,9 +84,10 @@ class JobService:
         """Return what it would cost; nothing is stored.
 
         Raises `ModelUnknown`, `ModelOff`, `PromptEmpty`, `PromptTooLong`, `RequestInvalid`,
-        `ProviderPaused`.
+        `ProviderPaused`, `NoRoom`.
         """
         planned = self._plan(order)
+        await self._check_room(order.kind)
         balance = await self._database.transact(
             ledger.balance,
             user_id=order.user_id,
@@ -107,6 +111,7 @@ class JobService:
         if self._closing:
             raise Restarting
         planned = self._plan(order)
+        await self._check_room(order.kind)
         now_us = self._clock.now_us()
         job = await self._database.transact(
             accept_job,
@@ -228,6 +233,19 @@ class JobService:
         planned = plan(order, self._catalogue, self._models.available)
         self._breakers.of(planned.model.provider).check()
         return planned
+
+    async def _check_room(self, kind: JobKind) -> None:
+        """Refuse what could not be kept; files that were delivered give way to it (F-111)."""
+        missing_bytes: int | None
+        try:
+            missing_bytes = await self._folder.missing_bytes(kind)
+        except OSError:
+            missing_bytes = None
+        if missing_bytes == 0:
+            return
+        if missing_bytes is None or missing_bytes > await self._database.read(jobs.droppable_bytes):
+            _log.warning("order_refused", fault="F-111", missing_bytes=missing_bytes)
+            raise NoRoom(missing_bytes=missing_bytes)
 
     async def _get(self, short_id: str) -> Job:
         job = await self._database.read(jobs.by_short_id, short_id=short_id)

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -40,6 +41,13 @@ _log = structlog.get_logger(__name__)
 def folder_beside(database: Path) -> Path:
     """Each database has its own: another's sweep must not find these files."""
     return database.with_name(f"{database.name}-results")
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    used_bytes: int
+    free_bytes: int
+    missing_bytes: int
 
 
 class ResultFolder:
@@ -95,6 +103,18 @@ class ResultFolder:
             _log.error("result_not_stored", error=type(error).__name__, errno=error.errno)
             raise ResultUnavailable(NOT_STORED) from error
 
+    async def missing_bytes(self, kind: JobKind) -> int:
+        """What must go before one more result of this kind fits; 0 when it does (F-111).
+
+        May raise `OSError`.
+        """
+        return (await asyncio.to_thread(self._measure, BYTES_MAX[kind])).missing_bytes
+
+    async def disk_free_ppm(self) -> int:
+        """How much of its disk is free, in millionths of all of it. May raise `OSError`."""
+        disk = await asyncio.to_thread(shutil.disk_usage, self._directory)
+        return disk.free * 1_000_000 // max(1, disk.total)
+
     async def remove(self, names: Collection[str]) -> None:
         """Delete these; those that are gone are no matter."""
         await asyncio.to_thread(self._remove, [self._path(name) for name in names])
@@ -110,17 +130,23 @@ class ResultFolder:
         self._directory.chmod(0o700)
         self._remove([path for path in self._directory.iterdir() if _PART.fullmatch(path.name)])
 
-    def _begin(self, bytes_max: int) -> _Part:
+    def _measure(self, bytes_max: int) -> _Room:
         used_bytes = sum(
             entry.stat(follow_symlinks=False).st_size for entry in os.scandir(self._directory)
         )
         free_bytes = shutil.disk_usage(self._directory).free
-        if (
-            used_bytes + bytes_max > self._folder_bytes_max
-            or free_bytes - bytes_max < self._disk_free_bytes_min
-        ):
+        over_bytes = used_bytes + bytes_max - self._folder_bytes_max
+        short_bytes = self._disk_free_bytes_min + bytes_max - free_bytes
+        return _Room(used_bytes, free_bytes, missing_bytes=max(0, over_bytes, short_bytes))
+
+    def _begin(self, bytes_max: int) -> _Part:
+        room = self._measure(bytes_max)
+        if room.missing_bytes > 0:
             _log.error(
-                "result_folder_full", used_bytes=used_bytes, free_bytes=free_bytes, fault="F-111"
+                "result_folder_full",
+                used_bytes=room.used_bytes,
+                free_bytes=room.free_bytes,
+                fault="F-111",
             )
             raise ResultUnavailable(NO_ROOM)
         name = f".{secrets.token_hex(16)}.part"

@@ -235,6 +235,9 @@ TABLE: dict[type[BaseException], Callable[[Any], Words]] = {
         f"You already have {e.limit} jobs that are not over.",
         "Wait for one to end, or cancel one.",
     ),
+    errors.NoRoom: lambda _: _operator(
+        "No room for results", "This bot's disk is full, so I take no orders.", pauses.TELL_OPERATOR
+    ),
     errors.ModelOff: lambda e: _operator(
         "That model is switched off",
         f"This bot has no key for {e.model}.",

@@ -60,6 +60,13 @@ class Folder:
     async def keep(self, chunks: AsyncIterator[bytes], *, kind: JobKind) -> Fetched:
         raise NotImplementedError  # Tests put their files there themselves.
 
+    async def missing_bytes(self, kind: JobKind) -> int:
+        del kind
+        return 0
+
+    async def disk_free_ppm(self) -> int:
+        raise NotImplementedError  # Nobody keeps house here.
+
     async def remove(self, names: Collection[str]) -> None:
         for name in names:
             (self.path / name).unlink(missing_ok=True)
@@ -105,6 +112,7 @@ class Foreman:
             allowance=self._allowance,
             clock=self._clock,
             cards=self.cards,
+            folder=self.folder,
             wake=self._ring,
         )
 

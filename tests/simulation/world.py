@@ -340,6 +340,7 @@ class World:
             allowance=self._allowance,
             clock=clock,
             cards=cards,
+            folder=files,
             wake=bell.ring,
         )
         chat = self._chat(process, store, clock, breakers)

@@ -277,6 +277,9 @@ class FakeFiles:
         """Raised by every fetch."""
         self.room: int | None = None
         """How many files there is room for."""
+        self.free_ppm = 500_000
+        self.disk_error: OSError | None = None
+        """Raised by every look at the disk."""
         self.slow_s = 0.2
         self.remove_error: Exception | None = None
 
@@ -317,6 +320,17 @@ class FakeFiles:
 
     def path_of(self, name: str) -> Path | None:
         return Path("/results") / name if name in self.kept else None
+
+    async def missing_bytes(self, kind: JobKind) -> int:
+        del kind
+        if self.disk_error is not None:
+            raise self.disk_error
+        return int(self.room is not None and len(self.kept) >= self.room)
+
+    async def disk_free_ppm(self) -> int:
+        if self.disk_error is not None:
+            raise self.disk_error
+        return self.free_ppm
 
     async def remove(self, names: Collection[str]) -> None:
         if self.remove_error is not None:

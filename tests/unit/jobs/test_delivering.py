@@ -379,8 +379,8 @@ async def test_a_folder_full_of_what_nobody_has_yet_makes_room_for_nothing(world
     await world.boot()
     first = await world.request()
     await world.until_status(first, JobStatus.FINISHED)
-    world.files.room = 1
     second = await world.request()
+    world.files.room = 1
     await world.clock.sleep(IMAGE_DEADLINE_S / 2)
     assert world.status_of(second) == JobStatus.RUNNING
     assert len(world.files.kept) == 1

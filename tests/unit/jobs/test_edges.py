@@ -82,6 +82,29 @@ async def test_housekeeping_waits_for_a_database_that_is_away(
 
 
 @virtually
+async def test_a_disk_that_fills_is_told_of_once_an_hour(
+    world: World, logged: list[dict[str, object]]
+) -> None:
+    """F-111: at a tenth and at two in a hundred free."""
+    told = []
+    await world.boot()
+    await world.clock.sleep(1)
+    for free_ppm in (500_000, 100_000, 99_999, 20_000, 19_999, 500_000):
+        world.files.free_ppm = free_ppm
+        await world.clock.sleep(HOUSEKEEPING_S)
+        lines = [entry for entry in logged if entry["event"] == "disk_fills"]
+        told.append([(line["log_level"], line["free_percent"]) for line in lines])
+        logged.clear()
+    warning, error = [("warning", 9.9)], [("error", 1.9)]
+    assert told == [[], [], warning, [("warning", 2.0)], error, []]
+    world.files.disk_error = OSError(5, "Input/output error")
+    await world.clock.sleep(HOUSEKEEPING_S)
+    (line,) = [entry for entry in logged if entry["event"] == "disk_not_read"]
+    assert (line["log_level"], line["errno"]) == ("error", 5)
+    await world.stop()
+
+
+@virtually
 async def test_closing_twice_is_closing(world: World) -> None:
     """The composition ends it in order, and once more on its way out."""
     await world.boot()

@@ -16,6 +16,7 @@ from bot.errors import (
     JobNotFound,
     ModelOff,
     ModelUnknown,
+    NoRoom,
     NotOwner,
     PictureGone,
     PromptEmpty,
@@ -26,6 +27,7 @@ from bot.errors import (
     TooManyJobs,
 )
 from bot.jobs.cards import Cards
+from bot.jobs.ports import DeliveryPostponed
 from bot.jobs.service import Changes, JobService, Press, Variation
 from bot.limits import JOBS_PER_USER_MAX
 from bot.providers.breaker import Breakers
@@ -69,6 +71,7 @@ async def test_fifty_orders_at_once_on_credits_for_three(tmp_path: Path) -> None
             clock=clock,
             folder=outside.files,
         ),
+        folder=outside.files,
         wake=lambda: None,
     )
     orders = [outside.order() for _ in range(50)]
@@ -103,6 +106,42 @@ async def test_a_duplicate_is_told_as_one_whatever_else_is_wrong(world: World) -
         await world.service.request(order)
     with pytest.raises(Duplicate):
         await world.service.request(orders[0])
+
+
+@virtually
+async def test_without_room_for_its_result_an_order_is_refused_before_its_hold(
+    world: World, logged: list[dict[str, object]]
+) -> None:
+    """F-111: no price is named and nothing is held; room that comes is noticed by itself."""
+    world.files.room = 0
+    for ask in (world.service.request, world.service.quote):
+        with pytest.raises(NoRoom) as refused:
+            await ask(world.order())
+        assert refused.value.missing_bytes == 1
+    world.files.disk_error = OSError(5, "Input/output error")
+    with pytest.raises(NoRoom) as refused:
+        await world.request()
+    assert refused.value.missing_bytes is None
+    assert world.all_jobs() == []
+    assert (await world.balance()).held_ucr == 0
+    assert [entry["event"] for entry in logged] == ["order_refused"] * 3
+    world.files.room = world.files.disk_error = None
+    await world.request()
+
+
+@virtually
+async def test_an_order_counts_on_room_that_delivered_files_give(world: World) -> None:
+    """F-111: what stands in Discord goes for its result, and what nobody has yet does not."""
+    world.delivery.uploads = False
+    await world.boot()
+    await world.delivered(await world.request())
+    world.files.room = 1
+    world.delivery.trouble = DeliveryPostponed(retry_after_s=100.0)
+    second = await world.request()
+    await world.until_status(second, JobStatus.FINISHED)
+    with pytest.raises(NoRoom):
+        await world.request()
+    await world.stop()
 
 
 @virtually

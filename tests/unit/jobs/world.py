@@ -130,6 +130,7 @@ class World:
             allowance=self.allowance,
             clock=self.clock,
             cards=cards,
+            folder=self.files,
             wake=self.engine.wake,
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import resource
+import shutil
 import stat
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -252,7 +253,9 @@ async def test_a_full_folder_takes_no_more_until_something_left(tmp_path: Path) 
     ballast.write_bytes(b"\0" * 1_001)
     with pytest.raises(ResultUnavailable):
         await folder.keep(stream(PNG), kind=JobKind.IMAGE)
+    assert await folder.missing_bytes(JobKind.IMAGE) == 1
     await folder.remove([ballast.name])
+    assert await folder.missing_bytes(JobKind.IMAGE) == 0
     kept = await folder.keep(stream(PNG), kind=JobKind.IMAGE)
     assert left_in(tmp_path) == [kept.path]
 
@@ -264,6 +267,14 @@ async def test_the_database_keeps_room_on_the_disk(tmp_path: Path) -> None:
     with pytest.raises(ResultUnavailable):
         await folder.keep(stream(PNG), kind=JobKind.IMAGE)
     assert left_in(tmp_path) == []
+    assert await folder.missing_bytes(JobKind.IMAGE) > 10**17
+
+
+async def test_the_disk_says_how_much_of_it_is_free(tmp_path: Path) -> None:
+    """F-111: in millionths of all of it."""
+    folder = await folder_in(tmp_path)
+    disk = shutil.disk_usage(tmp_path)
+    assert await folder.disk_free_ppm() == pytest.approx(disk.free / disk.total * 1e6, abs=10_000)
 
 
 async def test_a_disk_that_does_not_take_it_is_a_trouble_that_passes(tmp_path: Path) -> None:

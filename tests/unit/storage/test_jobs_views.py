@@ -205,9 +205,11 @@ def test_room_is_made_with_the_oldest_that_stands_in_discord(workshop: Workshop)
         workshop.now_us += 1
         workshop.deliver(job)
     run = workshop.database.run
+    assert run(jobs.droppable_bytes) == 3 * 1_234
     assert run(jobs.drop_oldest_files, bytes_min=1) == ("old.png",)
     assert run(jobs.drop_oldest_files, bytes_min=1_235) == ("listed.png", "new.png")
     assert run(jobs.drop_oldest_files, bytes_min=1) == ()
+    assert run(jobs.droppable_bytes) == 0
     assert _paths(workshop, waiting) == ["waiting.png"]
 
 

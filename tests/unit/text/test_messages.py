@@ -47,6 +47,7 @@ EXAMPLES: dict[type[Exception], Exception] = {
         errors.TooManyTurns(limit=3),
         errors.JobNotCancellable(job=RUNNING),
         errors.TooManyJobs(limit=5),
+        errors.NoRoom(missing_bytes=1),
         errors.ModelOff(model="sora-2"),
         errors.ProviderPaused(
             provider=SECRET, cause=errors.PauseCause.TROUBLE, until_us=1_763_640_000_000_000
