@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 
 class Connections:
     """A protocol factory for `loop.create_server` with at most `limit` open connections.
 
     When one more comes, the one that was silent for longest makes room: a genuine callback speaks
-    at once and is done in milliseconds, so it gets through a crowd of slow sockets.
+    at once and is done in milliseconds, so it gets through a crowd of slow sockets. Who has said
+    everything and waits for our answer is not silent; it makes room only where all others do so.
     """
 
     def __init__(
@@ -25,15 +26,38 @@ class Connections:
         self._limit = limit
         self._unread_timeout_s = unread_timeout_s
         self._open: OrderedDict[_Connection, asyncio.Transport] = OrderedDict()
+        self._asked: dict[asyncio.BaseTransport, Callable[[], bool]] = {}
 
     def __call__(self) -> asyncio.Protocol:
         return _Connection(self._make(), self, self._unread_timeout_s)
 
     def admit(self, connection: _Connection, transport: asyncio.Transport) -> None:
         if len(self._open) >= self._limit:
-            _, silent = self._open.popitem(last=False)
-            silent.abort()
+            self._make_room()
         self._open[connection] = transport
+
+    def _make_room(self) -> None:
+        silent = (one for one, transport in self._open.items() if not self._waits(transport))
+        oldest = next(silent, None) or next(iter(self._open))
+        self._open.pop(oldest).abort()
+
+    def _waits(self, transport: asyncio.Transport) -> bool:
+        is_whole = self._asked.get(transport)
+        return is_whole is not None and is_whole()
+
+    @contextmanager
+    def answering(
+        self, transport: asyncio.BaseTransport | None, is_whole: Callable[[], bool]
+    ) -> Iterator[None]:
+        """While a request of this connection is answered; `is_whole` once its body has come."""
+        if transport is None:  # gone already
+            yield
+            return
+        self._asked[transport] = is_whole
+        try:
+            yield
+        finally:
+            del self._asked[transport]
 
     def heard(self, connection: _Connection) -> None:
         with suppress(KeyError):  # it made room a moment ago

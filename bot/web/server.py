@@ -71,8 +71,12 @@ class WebServer:
         ) -> web.BaseRequest:
             return _Request(message, payload, protocol, writer, task, loop)
 
+        async def handle(request: web.BaseRequest) -> web.Response:
+            with connections.answering(request.transport, request.content.is_eof):
+                return await self._site.handle(request)
+
         server = web.Server(
-            self._site.handle,
+            handle,
             request_factory=request,
             access_log=None,  # C-3: paths carry the secrets of callbacks.
             logger=_logger,

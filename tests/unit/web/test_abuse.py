@@ -14,6 +14,7 @@ from bot.web.connections import Connections
 from bot.web.refusals import Buckets, network_of
 from bot.web.server import WebServer
 from bot.web.site import Site
+from storage.inbox import Arrival, Verdict
 from tests.unit.web.listening import HOST, StillClock, genuine, listening, post, status, told
 
 SLOW = {
@@ -83,6 +84,40 @@ async def test_one_connection_more_takes_the_place_of_the_most_silent_one() -> N
         async with asyncio.timeout(10):
             await asyncio.gather(*waiting)
         for _, writer in crowd:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("others", "is_answered"),
+    [
+        pytest.param(20, True, id="slow ones, who owe the rest of theirs"),
+        pytest.param(0, False, id="but room there must be"),
+    ],
+)
+async def test_who_waits_for_an_answer_is_not_silent(others: int, *, is_answered: bool) -> None:
+    """F-130: a crowd that comes while a callback is being stored does not push its sender out."""
+    arrived, goes_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def record(_arrival: Arrival) -> Verdict:
+        arrived.release()
+        await goes_on.wait()
+        return Verdict.NEW
+
+    whole, half = told(), SLOW["half a genuine body"]
+    crowd = [half] * others or [whole] * 4
+    async with listening(connections_max=4, record=record) as at, asyncio.timeout(10):
+        first = asyncio.create_task(at.raw(whole))
+        await arrived.acquire()
+        writers = []
+        for data in crowd:
+            _, writer = await asyncio.open_connection(HOST, at.port)
+            writer.write(data)
+            writers.append(writer)
+        # Connections are let in one after the other: now all of them have been.
+        assert status(await at.raw(post("/x"))) == 404
+        goes_on.set()
+        assert (await first)[:12] == (b"HTTP/1.1 204" if is_answered else b"")
+        for writer in writers:
             writer.close()
 
 
