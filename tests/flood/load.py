@@ -35,6 +35,7 @@ class Sent:
 class Told:
     """What was answered."""
 
+    sent: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     latencies_s: list[float] = field(default_factory=list)
     stored: list[Row] = field(default_factory=list)
@@ -43,6 +44,11 @@ class Told:
     milestone: int = 0
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when so many were stored."""
+
+    @property
+    def unanswered(self) -> int:
+        """How many left, and their connection was dropped or stayed silent."""
+        return self.sent - self.statuses.total()
 
     def per_s(self, status: int) -> float:
         return self.statuses[status] / self.elapsed_s
@@ -128,6 +134,7 @@ class Sender(asyncio.Protocol):
             data, row = next(self._requests)
             self._under_way.append(Sent(row=row, at_s=time.monotonic()))
             self._transport.write(data)
+            self._told.sent += 1
 
     def _note(self, status: int) -> None:
         sent = self._under_way.popleft()
@@ -238,8 +245,9 @@ async def one_by_one(port: int, requests: Iterator[Request], *, enough: asyncio.
     began_s = time.monotonic()
     while not enough.is_set():
         one = await blast(port, requests, connections=1, seconds=0)
+        told.sent += one.sent
         told.statuses += one.statuses
-        told.latencies_s += [one.elapsed_s]
+        told.latencies_s += [one.elapsed_s] * len(one.latencies_s)
         told.stored += one.stored
         with suppress(TimeoutError):
             await asyncio.wait_for(enough.wait(), 0.02)

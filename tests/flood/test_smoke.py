@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+from tests.flood.load import HOST, genuine, one_by_one
 from tests.flood.report import Line, percentile, table
 from tests.flood.stages import Plan, flood
+
+DROPPED_AND_NOT = 6
 
 
 async def test_the_floods_promises_hold_in_small(tmp_path: Path) -> None:
@@ -16,6 +20,29 @@ async def test_the_floods_promises_hold_in_small(tmp_path: Path) -> None:
     for what in ("valid callbacks, durable", "forged callbacks, refused", "slow sockets"):
         assert figures[what] > 0
     assert figures["  honest callbacks meanwhile"] > 0
+
+
+async def test_a_callback_that_is_dropped_is_no_fast_answer() -> None:
+    """F-134: every second connection is closed without a word; its sender must not call it good."""
+    enough, accepted = asyncio.Event(), 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal accepted
+        accepted += 1
+        await reader.readuntil(b"\r\n\r\n")
+        if accepted % 2:
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            await writer.drain()
+        if accepted == DROPPED_AND_NOT:
+            enough.set()
+        writer.close()
+
+    server = await asyncio.start_server(answer, HOST, 0)
+    async with server, asyncio.timeout(10):
+        told = await one_by_one(server.sockets[0].getsockname()[1], genuine(), enough=enough)
+    assert (told.sent, told.statuses[204]) == (DROPPED_AND_NOT, DROPPED_AND_NOT // 2)
+    assert len(told.latencies_s) == DROPPED_AND_NOT // 2
+    assert told.unanswered == DROPPED_AND_NOT // 2
 
 
 def test_a_goal_is_missed_on_the_wrong_side_of_it_only() -> None:
