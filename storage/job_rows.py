@@ -85,11 +85,13 @@ UNHEARD = exists().where(
         jobs.c.outcome.is_(None),
         jobs.c.outcome != Outcome.SUCCEEDED,
         callbacks.c.attempt != jobs.c.attempt,
+        and_(jobs.c.attempt > 1, jobs.c.grace_until_us.is_not(None)),
     ),
 )
 """A callback waits to be acted on (I-35).
 
-Once a job succeeded only one of a former attempt can tell anything: of a task that was paid, too.
+Once a job succeeded only one of another attempt than its task's can tell anything: of a task that
+was paid, too. After a doubt about the last attempt the task may be a former one's.
 """
 WATCHED = jobs.c.looks > 0
 """A result may still come by polling (S-5), though nobody may call back."""

@@ -14,12 +14,12 @@ import structlog
 from bot.errors import ProviderError, TaskNotFound
 from bot.jobs.bench import Bench
 from bot.jobs.books import adopt_task, heard_of
-from bot.jobs.hints import hint_of
+from bot.jobs.hints import has_former_task, hint_of, is_of_own_task
 from bot.jobs.late import Latecomers
 from bot.jobs.machine import Wait, confirms, evidence_delay_s, is_missing
 from bot.jobs.watching import Watcher
 from bot.limits import LATE_TRIES, POLL_INTERVAL_S_MIN
-from bot.providers.base import TaskState
+from bot.providers.base import TaskState, TaskStatus
 from storage import inbox, jobs
 from storage.types import Callback, Job, JobStatus, Outcome
 
@@ -77,8 +77,8 @@ class Evidence:
         if job is None or not callbacks:
             return None
         if job.outcome is Outcome.SUCCEEDED or job.late_us is not None:
-            # It has its result: only a former attempt's task can still tell anything.
-            own = [one for one in callbacks if _is_own(job, one)]
+            # It has its result: only another attempt's task can still tell anything.
+            own = [one for one in callbacks if is_of_own_task(job, one)]
             await self._seen(own)
             callbacks = tuple(one for one in callbacks if one not in own)
         hint = await self._next(job, callbacks)
@@ -97,7 +97,8 @@ class Evidence:
             task_id=hint.task_id,
             wire_id=self._bench.wire_id_of(job),
             now_us=self._bench.clock.now_us(),
-            any_attempt=hint.is_stray,
+            # What it has may have been adopted from a former one.
+            any_attempt=hint.is_stray or hint.task_id == job.task_id,
         )
         if not is_confirmed:
             await self._reject(job, hint.named, reason="not_confirmed")
@@ -117,7 +118,7 @@ class Evidence:
     async def _confirmed(self, job: Job, hint: Hint, state: TaskState) -> Look:
         if hint.tries == 0:
             await self._alarm(job, hint)
-        if job.outcome is None and not hint.is_stray:
+        if job.outcome is None and _may_adopt(job, hint, state):
             return await self._adopt(job, state, hint)
         if await self._latecomers.take(job, state, task_id=hint.task_id):
             await self._seen(hint.named)
@@ -156,6 +157,8 @@ class Evidence:
             for task_id, named in by_task.items()
         ]
         for hint in sorted(hints, key=lambda hint: (hint.tries, -hint.named[-1].id)):
+            if hint.is_stray and job.status is JobStatus.SUBMITTING:
+                continue  # whether it is the job's task hangs on the create that is in flight
             if await self._may_be_ours(job, hint):
                 return hint
             await self._reject(job, hint.named, reason="foreign_task")
@@ -168,7 +171,7 @@ class Evidence:
         owner = await self._bench.database.read(
             jobs.by_task, provider=job.provider, task_id=hint.task_id
         )
-        return owner is None and (hint.is_stray or job.task_id is None)
+        return owner is None and (hint.is_stray or job.task_id is None or has_former_task(job))
 
     async def _adopt(self, job: Job, state: TaskState, hint: Hint) -> Look:
         """The lost answer is found (F-8, F-62); one that comes too late now is looked at again."""
@@ -211,9 +214,15 @@ class Evidence:
         )
 
 
-def _is_own(job: Job, callback: Callback) -> bool:
-    """Whether it tells of what the job has: adopted, a task may be a former attempt's."""
-    return callback.attempt == job.attempt or hint_of(callback.body) == job.task_id
+def _may_adopt(job: Job, hint: Hint, state: TaskState) -> bool:
+    """Whether a task that our own read confirmed becomes the job's (5.4, 5.8).
+
+    Of a former attempt's nothing follows from a failure: the last or the next attempt may do
+    better. And while it works, it keeps a job from being sent again, but does not end a doubt.
+    """
+    if not hint.is_stray or state.status is TaskStatus.SUCCEEDED:
+        return True
+    return state.status is TaskStatus.RUNNING and job.status is JobStatus.QUEUED
 
 
 def waits_for_evidence(job: Job) -> bool:

@@ -1,10 +1,11 @@
-"""What a callback's body hints at: the name of a task, and nothing else (S-4, I-26). Pure."""
+"""What a callback hints at: the name of a task, and nothing else (S-4, I-26). Pure."""
 
 from __future__ import annotations
 
 from bot.catalogue.media import MediaProtocol
 from bot.providers.classify import TASK_ID_PATHS, is_task_id
 from bot.providers.wire import as_mapping, parse_json
+from storage.types import Callback, Job
 
 
 def hint_of(body: str) -> str | None:
@@ -20,3 +21,18 @@ def hint_of(body: str) -> str | None:
         if isinstance(value, str) and is_task_id(value):
             return value
     return None
+
+
+def is_of_own_task(job: Job, callback: Callback) -> bool:
+    """Whether it can tell only of the task that the job has."""
+    if hint_of(callback.body) == job.task_id:
+        return True
+    return callback.attempt == job.attempt and not has_former_task(job)
+
+
+def has_former_task(job: Job) -> bool:
+    """Whether the job's task may be a former attempt's, while the last one made another.
+
+    So it may where no create's answer named it: it ended a doubt, or came when the job was over.
+    """
+    return job.attempt > 1 and (job.grace_until_us is not None or job.late_us is not None)

@@ -19,7 +19,7 @@ from bot.errors import (
 from bot.jobs.bench import Bench
 from bot.jobs.books import Look, begin_look
 from bot.jobs.failures import cause_of
-from bot.jobs.hints import hint_of
+from bot.jobs.hints import hint_of, is_of_own_task
 from bot.jobs.machine import (
     AfterFetch,
     AfterPoll,
@@ -108,16 +108,19 @@ class Watcher:
             await self._apply(job, decision, tries, polled=True)
 
     async def _note_heard(self, job: Job, heard: Sequence[Callback]) -> None:
-        """What a callback said beside our own read changes nothing; a foreign one is told."""
-        for callback in heard:
+        """What a callback said beside our own read changes nothing; a foreign one is told.
+
+        One that may name another task that cost something waits for the end.
+        """
+        own = [one for one in heard if is_of_own_task(job, one)]
+        for callback in own:
             if hint_of(callback.body) != job.task_id:
                 _log.warning(
                     "callback_rejected", fault="F-65", job=job.short_id, reason="foreign_task"
                 )
         await self._bench.database.transact(
             inbox.mark_seen,
-            # One of a former attempt may name a task that cost something: it waits for the end.
-            callback_ids=[one.id for one in heard if one.attempt == job.attempt],
+            callback_ids=[one.id for one in own],
             now_us=self._bench.clock.now_us(),
         )
 

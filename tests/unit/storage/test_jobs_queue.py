@@ -260,6 +260,24 @@ def test_a_late_callback_is_looked_at_until_it_was_acted_on(workshop: Workshop) 
     assert over.due_us == NEVER_US
 
 
+@pytest.mark.parametrize(("refused", "heard"), [(False, False), (True, True)])
+def test_after_a_doubt_that_a_former_task_may_have_ended_the_last_attempt_is_heard(
+    workshop: Workshop, *, refused: bool, heard: bool
+) -> None:
+    """I-10, I-35: though the job has succeeded, its last attempt may have made a task, too."""
+    job = workshop.order("a")
+    if refused:
+        workshop.begin(job)
+        workshop.requeue(job)
+    workshop.begin(job)
+    workshop.lose_answer(job)
+    workshop.bind(job)
+    workshop.succeed(job)
+    workshop.deliver(job)
+    workshop.call_back(job, attempt=workshop.job(job).attempt)
+    assert workshop.claim() == (["a"] if heard else [])
+
+
 # --- When to look again --------------------------------------------------------------------------
 
 
