@@ -23,6 +23,7 @@ STARTS_WITHOUT_DELAY: Final = 3
 """Failed starts that the start guard forgives by itself (S-9)."""
 
 LOOK_S: Final = 0.005
+LOG: Final = "bot.log"
 
 
 class LifeFailed(Exception):
@@ -66,7 +67,7 @@ class Life:
 
     @classmethod
     async def start(cls, town: Town, data: Path) -> Life:
-        log_path = data / "bot.log"
+        log_path = data / LOG
         with log_path.open("ab") as log:
             log_from = log.tell()
             process = await asyncio.create_subprocess_exec(

@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from tests.kill_loop import checks, shot
+from tests.kill_loop import checks, secrets, shot
 from tests.kill_loop.life import (
+    LOG,
     STARTS_WITHOUT_DELAY,
     Life,
     LifeFailed,
@@ -214,16 +216,28 @@ class KillLoop:
             if left < least:
                 moved_s, least = time.monotonic(), left
             calm = 0 if left else calm + 1
+        health = [(page, await town.page(page)) for page in ("healthz", "readyz")]
         code = await life.end(signal.SIGTERM)
         self._report.settling_s = time.monotonic() - began_s
         await self._look(life, witness, members)
         return (
             *([f"F-20 SIGTERM ended the bot with {code}"] if code else []),
             *await self._checked(),
+            *await asyncio.to_thread(self._spilt, town, health),
             *checks.broken_at_end(
                 witness, self._shot, members.asked, town.provider._account.consumed_ucr
             ),
         )
+
+    def _spilt(self, town: Town, health: list[secrets.Place]) -> tuple[str, ...]:
+        """I-34: secrets anywhere in what all lives have left behind."""
+        places = (
+            secrets.cells(self._data / shot.DATABASE),
+            secrets.lines(self._data / LOG),
+            secrets.looks(town.messages()),
+            health,
+        )
+        return tuple(secrets.spilt(town.environment, chain.from_iterable(places)))
 
     async def _left(self, witness: Witness, members: Members) -> int:
         """How much is left to do: a look beside the running bot."""

@@ -34,6 +34,7 @@ from sandbox.provider.tasks.pace import TasksPace
 from sandbox.provider.tasks.task import Task
 from tests.e2e.process import clean_environment
 from tests.e2e.world import World
+from tests.kill_loop.secrets import CANARY
 
 MEMBERS: Final = 8
 """Each may have ten open jobs and three answers: enough that nobody is ever refused."""
@@ -123,6 +124,12 @@ class Town:
             if task.finished and not any(map(is_accepted, task.callbacks)):
                 await self.provider._tasks._book.announce_again(task)
 
+    async def page(self, name: str) -> str:
+        """What the bot tells of itself to everybody."""
+        url = f"{self.environment['PUBLIC_URL']}/{name}"
+        async with self.hands.http.get(url) as answer:
+            return f"{answer.headers} {await answer.text()}"
+
     # --- the truth --------------------------------------------------------------------------------
 
     def tasks(self) -> list[Task]:
@@ -178,7 +185,9 @@ async def open_town(data: Path) -> AsyncIterator[Town]:
                 web_port=reserve_port(stack),
             ),
             "DAILY_ALLOWANCE": DAILY_ALLOWANCE,
+            "CALLBACK_SECRET": CANARY,
             "LOG_FORMAT": "json",
+            "LOG_LEVEL": "debug",  # C-1: where libraries talk most
         }
         provider._switches.add(parse_script({"text": ANSWER, "times": 1_000}))
         await hands.look_around()

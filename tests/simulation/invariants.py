@@ -35,7 +35,7 @@ INVARIANTS: list[Invariant] = []
 """In the order of their definition."""
 
 ELSEWHERE = {
-    "I-34": "tests/unit/test_log.py",
+    "I-34": "tests/kill_loop/test_kill_loop.py",
 }
 PARTS_ELSEWHERE = {
     "F-118: wall time that jumps": "tests/unit/storage/test_wallet_time.py",
