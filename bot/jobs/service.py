@@ -244,7 +244,7 @@ class JobService:
         if missing_bytes == 0:
             return
         if missing_bytes is None or missing_bytes > await self._database.read(jobs.droppable_bytes):
-            _log.warning("order_refused", fault="F-111", missing_bytes=missing_bytes)
+            _log.error("order_refused", fault="F-111", missing_bytes=missing_bytes)
             raise NoRoom(missing_bytes=missing_bytes)
 
     async def _get(self, short_id: str) -> Job:

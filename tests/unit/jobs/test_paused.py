@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from bot.errors import InvalidApiKey, PauseCause, ProviderCreditsExhausted, ProviderPaused
-from bot.limits import PAUSE_S
+from bot.limits import CREATES_PER_PROVIDER_MAX, PAUSE_S, UNCLEAR_MAX
 from bot.providers.base import Unknown, UnknownCause
 from bot.providers.breaker import BreakerState
 from storage.types import JobStatus, Outcome
@@ -41,6 +43,24 @@ async def test_unclear_creates_pause_the_provider(world: World) -> None:
     with pytest.raises(ProviderPaused) as caught:
         await world.request()
     assert caught.value.cause is PauseCause.UNCLEAR
+    await world.stop()
+
+
+@virtually
+async def test_a_brown_out_of_creates_is_bounded_though_chats_are_answered(world: World) -> None:
+    """Section 5 point 7: three, what is in flight with them, and ever rarer single trials."""
+    unclear = Unknown(cause=UnknownCause.NO_ANSWER)
+    world.provider.plans = [lambda _provider, _task: unclear] * 200
+    breaker = world.breakers.of("aivideo")
+    await world.boot()
+    for second in range(600):
+        breaker.note_sign_of_life()
+        with suppress(ProviderPaused):
+            await world.request(user_id=second)
+        await world.clock.sleep(1.0)
+    trials = 4  # after 30, 60, 120 and 240 s
+    in_flight = CREATES_PER_PROVIDER_MAX - 1
+    assert UNCLEAR_MAX + trials <= len(world.provider.creates) <= UNCLEAR_MAX + in_flight + trials
     await world.stop()
 
 
