@@ -56,6 +56,10 @@ class Discord:
     """By order: how often its member was notified."""
     invalid_s: list[float] = field(default_factory=list)
     """When a request was answered 401, 403 or 429 (I-32)."""
+    tries_s: defaultdict[tuple[int, int], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """By process and job: when something about its end was asked for (I-31)."""
     unclear: set[str] = field(default_factory=set)
     """Orders of which a request about the end took effect without an answer."""
     unread: set[tuple[int, str]] = field(default_factory=set)
@@ -240,6 +244,8 @@ class ProcessMessages:
         """Let a request leave: it arrives, has its effect or none, and its answer may get lost."""
         discord, loop = self._discord, self._discord.loop
         self._process.check()
+        if job is not None and job.outcome is not None:
+            discord.tries_s[self._process.number, job.id].append(loop.now_s)
         left_s = self._limited_until_s - loop.now_s
         if left_s > 0:  # discord.py keeps back what would only be refused again
             await self._process.pause()

@@ -1,4 +1,4 @@
-"""I-23, I-27, I-28, I-32: what members see of their jobs."""
+"""I-23, I-27, I-28, I-31, I-32: what members see of their jobs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from tests.simulation.invariants import Moment, invariant
 
 WINDOW_S = 600.0
 INVALID_MAX = 100
+MINUTE_S = 60.0
+TRIES_MAX = 30
+"""Of one job's end in a minute: the waits of S-7 leave room for nine, each through three sinks."""
 
 
 @invariant("I-23", "one message holds a job's outcome, and says what was booked", Moment.SHOWN)
@@ -54,3 +57,14 @@ def invalid_requests(books: Books, discord: Discord) -> Iterator[str]:
         if count > INVALID_MAX:
             yield f"{count} from {begin_s:.0f} s on"
             return
+
+
+@invariant("I-31", "at most thirty requests a minute about the end of a job", Moment.SHOWN)
+def tries(books: Books, discord: Discord) -> Iterator[str]:
+    del books
+    for (process, job_id), moments in discord.tries_s.items():
+        # So many and one more, all within a minute.
+        for begin_s, end_s in zip(moments, moments[TRIES_MAX:], strict=False):
+            if end_s < begin_s + MINUTE_S:
+                yield f"job {job_id}, process {process}: tried too often from {begin_s:.0f} s on"
+                return

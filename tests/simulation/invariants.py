@@ -43,6 +43,7 @@ PARTS_ELSEWHERE = {
     "I-31: waiting callbacks": "tests/unit/web/test_intake.py",
     "I-31: waiting orders of a member": "tests/unit/jobs/test_service.py",
     "I-32: IDENTIFY": "tests/unit/test_app.py",
+    "I-34: what a log line may hold": "tests/unit/test_log.py",
 }
 """Parts of promises and rows that it leaves out."""
 """What this simulation cannot see, and where it is tested."""

@@ -17,6 +17,8 @@ import pytest
 
 from bot.chat.bookkeeper import Bookkeeper
 from bot.chat.turn import Turn
+from bot.jobs import delivering
+from bot.jobs.machine import Wait
 from bot.jobs.sinks import Sinks
 from bot.jobs.submitting import Submitter
 from storage import jobs
@@ -107,6 +109,17 @@ def test_a_create_sent_again_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(Submitter, "doubt", send_again)
     failures = (report.failure for report in run_seeds(range(CANARY_SEEDS)))
     assert next(filter(None, failures)).startswith("I-24: ")
+
+
+def test_an_end_shown_again_too_soon_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I-31: a bot that tries to deliver once more in each second."""
+
+    def soon(_job: Job, *, now_us: int, **_facts: object) -> Wait:
+        return Wait(due_us=now_us + 1_000_000)
+
+    monkeypatch.setattr(delivering, "after_postponed", soon)
+    failures = (report.failure for report in run_seeds(range(CANARY_SEEDS)))
+    assert next(filter(None, failures)).startswith("I-31: ")
 
 
 @pytest.mark.parametrize(
