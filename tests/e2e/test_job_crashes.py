@@ -78,7 +78,12 @@ async def test_killed_after_the_callback_was_stored(studio: Studio) -> None:
         (now,) = [t for t in await studio.tasks() if t["task_id"] == task["task_id"]]
         return any(attempt["status"] == 204 for attempt in now["callbacks"])
 
+    async def fetching() -> bool:
+        return not (await world.get("provider/faults"))["faults"]
+
     await world.until(stored, "the callback is stored", user="mira")
+    # Killed earlier, the slow file would be the next process's.
+    await world.until(fetching, "the file is on its way", user="mira")
     await kill_and_restart(world)
     await ends_well(studio, interaction_id, before)
 
