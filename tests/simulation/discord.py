@@ -240,6 +240,10 @@ class ProcessMessages:
         self._limited_until_s = self._discord.loop.now_s + after_s
         return MessageTrouble(Trouble.PASSES, retry_after_s=after_s)
 
+    def _note_unclear(self, job: Job | None) -> None:
+        if job is not None and job.outcome is not None:
+            self._discord.unclear.add(job.reference)
+
     async def _send(self, act: Callable[[], T], job: Job | None) -> T:
         """Let a request leave: it arrives, has its effect or none, and its answer may get lost."""
         discord, loop = self._discord, self._discord.loop
@@ -265,14 +269,15 @@ class ProcessMessages:
                     result = act()
                 except MessageTrouble as trouble:
                     error = trouble
+                if error is None and not self._process.is_alive:  # F-16: nobody hears of it
+                    self._note_unclear(job)
                 if error is None and discord.strikes(Fault.DISCORD_LOST):
                     if discord.rng.random() < LIMITED_SHARE:
                         error = self._limited()
                     else:
                         error = MessageTrouble(Trouble.PASSES)
                         is_hanging = discord.rng.random() < 0.3
-                    if job is not None and job.outcome is not None:
-                        discord.unclear.add(job.reference)
+                    self._note_unclear(job)
             delay_s = HANGING_S if is_hanging else discord.rng.random() * 0.2
             loop.outside(delay_s, lambda: _give(answer, result, error))
 
