@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
+from functools import partial
 
 from bot.catalogue.catalogue import ChatModel
 from bot.catalogue.pricing import formula_ucr
@@ -40,11 +41,12 @@ from tests.simulation.scene import Scene
 
 STALL_S = 60.0
 _ODD_AMOUNTS = ("-1", "NaN", "1e30", "0.0000001")
-_REFUSALS: tuple[ProviderError, ...] = (
-    ProviderUnreachable(provider=PROVIDER),
-    RateLimited(provider=PROVIDER, status=429),
-    ProviderInternalError(provider=PROVIDER, status=500),
-    ContentRefused(provider=PROVIDER, code="content_filter"),
+# Made anew each time: one that is raised again and again keeps every world that it was raised in.
+_REFUSALS: tuple[Callable[[], ProviderError], ...] = (
+    partial(ProviderUnreachable, provider=PROVIDER),
+    partial(RateLimited, provider=PROVIDER, status=429),
+    partial(ProviderInternalError, provider=PROVIDER, status=500),
+    partial(ContentRefused, provider=PROVIDER, code="content_filter"),
 )
 
 
@@ -94,7 +96,8 @@ class ProcessChat:
         scene.trace("chat", f"{reference} asks {request.model.id}")
         await process.wait(0.2 + scene.rng.random() * 2.0)
         if scene.strikes(Fault.CHAT_REFUSED):
-            raise scene.rng.choice(_REFUSALS)
+            refusal = scene.rng.choice(_REFUSALS)()
+            raise refusal
         pieces = scene.rng.choice((1, 2, 4, 8, 30))
         piece = "some words of an answer " * scene.rng.choice((1, 1, 4, 60))
         ends_at = pieces + 1

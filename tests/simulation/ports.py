@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from bot.catalogue.media import MediaModel, MediaProtocol
@@ -132,7 +133,8 @@ class ProcessProvider:
         if not is_task_id(task_id):
             raise TaskNotFound(provider=PROVIDER)
         if self._scene.strikes(Fault.GET_ERROR):
-            raise self._scene.rng.choice(_GET_ERRORS)
+            error = self._scene.rng.choice(_GET_ERRORS)()
+            raise error
         task = self._provider.tasks.get(task_id)
         if task is not None and self._scene.strikes(Fault.TASK_GONE):
             task.denied += 1
@@ -154,10 +156,11 @@ class ProcessProvider:
         raise TaskNotFound(provider=PROVIDER)
 
 
-_GET_ERRORS: tuple[ProviderError, ...] = (
-    ProviderInternalError(provider=PROVIDER, status=500),
-    AnswerLost(provider=PROVIDER),
-    ProviderUnreachable(provider=PROVIDER),
-    RateLimited(provider=PROVIDER, status=429),
-    AnswerMalformed(provider=PROVIDER, status=200),
+# Made anew each time: one that is raised again and again keeps every world that it was raised in.
+_GET_ERRORS: tuple[Callable[[], ProviderError], ...] = (
+    partial(ProviderInternalError, provider=PROVIDER, status=500),
+    partial(AnswerLost, provider=PROVIDER),
+    partial(ProviderUnreachable, provider=PROVIDER),
+    partial(RateLimited, provider=PROVIDER, status=429),
+    partial(AnswerMalformed, provider=PROVIDER, status=200),
 )
