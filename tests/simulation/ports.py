@@ -148,6 +148,7 @@ class ProcessProvider:
         self._scene.trace("bot", f"{task.reference} read {task.id} {document['status']}")
         self._witness.reads.add(task_id)
         task.seen_succeeded |= document["status"] == "completed"
+        task.is_read_in_calm |= self._scene.weather.is_calm
         await process.pause()
         return state
 

@@ -93,6 +93,8 @@ class Task:
     has_url: bool
     reported: Any = field(default=...)
     seen_succeeded: bool = False
+    is_read_in_calm: bool = False
+    """Whether a process could read it when the faults were over."""
     denied: int = 0
     """How often a read was told that it does not exist."""
 

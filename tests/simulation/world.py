@@ -84,6 +84,8 @@ RUSH = 16
 """So many has one of those in which they come at once."""
 SLACK_S = 0.5
 """What the bot's transactions take in this world."""
+LEASE_S = 30.0
+"""A job whose step the database broke off is moved again so much later (F-110)."""
 STORED_WITHIN_S = 2.0
 """In calm weather a callback is stored so soon before it is acknowledged."""
 RUSH_SHARE = 0.15
@@ -529,7 +531,8 @@ class World:
     def _acknowledge(self, url: str, body: str) -> None:
         job, attempt, _mac = url.split("/")[-3:]
         one = self.witness.acknowledge(int(job), int(attempt), body, self._loop.now_s)
-        if self.weather.is_calm:
+        # What a broken step has leased is left alone for a while.
+        if self._loop.now_s > self._until_s + LEASE_S and self.weather.is_calm:
             for delay_s in (2.0, 7.0):
                 self._loop.outside(delay_s + SLACK_S, partial(self._acted, one, delay_s))
 
