@@ -34,6 +34,8 @@ class Pauses:
         """The answer to a create was read."""
         if leaving.fault in _CLOSED:
             self.closed_s = now_s if self.closed_s is None else self.closed_s
+        if leaving.fault in _CLOSED or leaving.fault is Fault.ENVELOPE_REFUSED:
+            # One of its codes says that the credits are used up: a pause that a look may end.
             self._doubts_s.clear()
             self.since_s = None
         # What had left before the pause tells nothing new about what came after it.

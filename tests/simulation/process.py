@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 from storage import locks
-from storage.errors import StoreUnavailable
+from storage.errors import StorageError, StoreUnavailable
 from storage.inline import MEMORY
 from tests.simulation.faults import Fault
 from tests.simulation.ground import Ground
@@ -118,7 +119,8 @@ class ProcessStore:
         except asyncio.CancelledError:
             # As in production: what has begun commits, whether somebody waits for it or not.
             if self._process.is_alive and self._rng.random() < 0.5:
-                self._write(body, *args, **kwargs)
+                with suppress(StorageError):
+                    self._write(body, *args, **kwargs)
             raise
         await self._busy(body.__name__)
         done = self._write(body, *args, **kwargs)
