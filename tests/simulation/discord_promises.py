@@ -24,8 +24,10 @@ def outcomes(books: Books, discord: Discord) -> Iterator[str]:
         for one in ends:
             if one.outcome != booked:
                 yield f"job {job.id}: shows {one.outcome}, booked {booked}"
-        # Of an end whose answer got lost nobody knows that it stands where it stands.
-        may_be_twice = job.reference in discord.unclear
+        # Of an end whose answer got lost nobody knows that it stands where it stands; nor of one
+        # that could not be written down, where the history is closed since (F-87).
+        is_unread = any(reference == job.reference for _channel_id, reference in discord.unread)
+        may_be_twice = is_unread or job.reference in discord.unclear
         if len(ends) > 1 and not may_be_twice:
             yield f"job {job.id}: {len(ends)} messages hold its end"
         was_deleted = any(one.is_deleted for one in mine)
