@@ -185,10 +185,10 @@ def in_time(books: Books, calm_us: int) -> Iterator[str]:
         deadline_us = job.created_us + round(DEADLINES_S[job.kind] * 1_000_000)
         if job.deadline_us > deadline_us:
             yield f"job {job.id}: its deadline is {job.deadline_us - deadline_us} µs too late"
-        latest_us = max(calm_us, deadline_us)
-        latest_us += round(GRACE_S[job.kind] * 1_000_000)
+        begin_us = max(calm_us, deadline_us)
+        latest_us = begin_us + round(GRACE_S[job.kind] * 1_000_000)
         # Section 5.5: what was learned of the model may make it longer, within bounds.
-        longest_us = deadline_us + round(GRACE_DURATIONS * DEADLINES_S[job.kind] * 1_000_000)
+        longest_us = begin_us + round(GRACE_DURATIONS * DEADLINES_S[job.kind] * 1_000_000)
         latest_us = max(latest_us, min(job.grace_until_us or 0, longest_us))
         latest_us += round(LIVENESS_S * 1_000_000)
         if job.finished_us > latest_us:
